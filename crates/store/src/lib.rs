@@ -1,1 +1,16 @@
-//! Placeholder
+//! Storage and queue: what banter asks of an engine, and the embedded engines that answer.
+//!
+//! Each trait has one set of behaviour tests in [`behaviour`], run against every implementation, here and in the fleet.
+
+pub mod behaviour;
+pub mod data_folder;
+pub mod directory;
+pub mod embedded;
+pub mod error;
+pub mod history;
+pub mod queue;
+
+pub use directory::Directory;
+pub use error::StoreError;
+pub use history::{History, HistoryBatch};
+pub use queue::{CommandQueue, Envelope, Origin, PartitionReader};

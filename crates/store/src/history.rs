@@ -1,0 +1,160 @@
+//! History: the store of logs.
+
+use async_trait::async_trait;
+use banter_model::{Conversation, ConversationId, DeviceId, Event, Head, Marker, Membership, Millis, Roster, Seq, Tag, UserId};
+
+use crate::StoreError;
+
+/// The store of logs, and of what is folded from them.
+///
+/// Reads may come from any number of tasks at once. Writes of one partition come from one worker.
+#[async_trait]
+pub trait History: Send + Sync + 'static {
+    /// The state of a conversation; `None` before its first event.
+    async fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError>;
+
+    /// Where the logs of `ids` end, in the order asked; `None` before the first event.
+    async fn heads(&self, ids: &[ConversationId]) -> Result<Vec<Option<Head>>, StoreError>;
+
+    /// Title and members of a group; `None` before its first event.
+    async fn roster(&self, id: ConversationId) -> Result<Option<Roster>, StoreError>;
+
+    /// One event, amended as it is now.
+    async fn event(&self, id: ConversationId, seq: Seq) -> Result<Option<Event>, StoreError>;
+
+    /// Events from `first` to `last`, both included, beginning at the end that `order` says, until `page` is full. Returned
+    /// in that order. Holds at least one event if there is one, whatever its size.
+    async fn events(
+        &self,
+        id: ConversationId,
+        first: Seq,
+        last: Seq,
+        order: Order,
+        page: PageSize,
+    ) -> Result<Vec<Event>, StoreError>;
+
+    /// What `user` may see of a conversation; `None` if they never were a member.
+    async fn membership(&self, user: UserId, id: ConversationId) -> Result<Option<Membership>, StoreError>;
+
+    /// At most `limit` of the conversations that `user` is or was in, in order of their ids (as bytes), from after `after` on.
+    async fn memberships(
+        &self,
+        user: UserId,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> Result<Vec<(ConversationId, Membership)>, StoreError>;
+
+    /// How far `user` has got in a conversation.
+    async fn progress(&self, user: UserId, id: ConversationId) -> Result<Progress, StoreError>;
+
+    /// Moves `user`'s registers forward; each only grows. `now` is noted if one grew. Returns where they are now. Survives
+    /// the death of the process; a power cut may take back the last moments.
+    async fn advance(&self, user: UserId, id: ConversationId, advance: Advance, now: Millis) -> Result<Progress, StoreError>;
+
+    /// At most `limit` places after `after` where `user` is mentioned in a message, in order.
+    async fn mentions(&self, user: UserId, id: ConversationId, after: Seq, limit: usize) -> Result<Vec<Seq>, StoreError>;
+
+    /// Position of the last command of `partition` that is part of what is stored; 0 before the first.
+    async fn position(&self, partition: u32) -> Result<u64, StoreError>;
+
+    /// Stores `batch`: all of it or nothing, synced to disk when this returns.
+    async fn commit(&self, batch: HistoryBatch) -> Result<(), StoreError>;
+
+    /// The event that `device` made with `tag`, which is at `at_most` or a little before it. Looks through at most
+    /// `SCANNED_FOR_TAG` events.
+    async fn find_tag(&self, id: ConversationId, device: DeviceId, tag: Tag, at_most: Seq) -> Result<Option<Event>, StoreError> {
+        let lowest = at_most.saturating_sub(SCANNED_FOR_TAG).max(1);
+        let mut last = at_most;
+        while last >= lowest {
+            let page = self.events(id, lowest, last, Order::NewestFirst, PageSize::LARGEST).await?;
+            let Some(oldest) = page.last().map(|event| event.seq) else { break };
+            if let Some(event) = page.into_iter().find(|event| event.device == device && event.tag == Some(tag)) {
+                return Ok(Some(event));
+            }
+            last = oldest - 1;
+        }
+        Ok(None)
+    }
+}
+
+/// How many events [`History::find_tag`] looks through: 64 tags of a device that wrote one event in 256.
+pub const SCANNED_FOR_TAG: u64 = 64 * 256;
+
+/// From which end a range is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// From the lowest seq.
+    OldestFirst,
+    /// From the highest seq.
+    NewestFirst,
+}
+
+/// How much a page holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageSize {
+    /// Most events.
+    pub events: usize,
+    /// Most bytes of text.
+    pub bytes: usize,
+}
+
+impl PageSize {
+    /// The largest page there is.
+    pub const LARGEST: PageSize = PageSize { events: banter_model::limits::PAGE_EVENTS, bytes: banter_model::limits::PAGE_BYTES };
+}
+
+/// How far a user has got in a conversation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Progress {
+    /// The read marker's register (see [`banter_model::marker::read_up_to`]).
+    pub read: Marker,
+    /// It arrived on a device of theirs up to here.
+    pub delivered: Seq,
+    /// When one of these last grew, in milliseconds since the Unix epoch.
+    pub changed_at: Millis,
+}
+
+/// What to move forward.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Advance {
+    /// Read up to here.
+    pub read: Marker,
+    /// Delivered up to here.
+    pub delivered: Seq,
+}
+
+/// What a worker stores of a batch of commands of one partition.
+///
+/// Later entries of the same row win over earlier ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HistoryBatch {
+    /// The partition.
+    pub partition: u32,
+    /// Position of the batch's last command.
+    pub position: u64,
+    /// New events, and older ones that were amended.
+    pub events: Vec<(ConversationId, Event)>,
+    /// Heads of the conversations touched.
+    pub heads: Vec<(ConversationId, Head)>,
+    /// Rosters that changed.
+    pub rosters: Vec<(ConversationId, Roster)>,
+    /// Memberships that changed.
+    pub memberships: Vec<(UserId, ConversationId, Membership)>,
+    /// Mentions that came or went.
+    pub mentions: Vec<MentionChange>,
+    /// Read markers to move forward: those of forgotten tag windows.
+    pub read: Vec<(UserId, ConversationId, Marker)>,
+}
+
+/// A mention that came or went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MentionChange {
+    /// Who is mentioned.
+    pub user: UserId,
+    /// Where.
+    pub conversation: ConversationId,
+    /// In which message.
+    pub seq: Seq,
+    /// Came, or went.
+    pub added: bool,
+}

@@ -1,0 +1,58 @@
+//! The command queue: between the gateways and the workers, one ordered queue for each partition.
+
+use async_trait::async_trait;
+use banter_model::Command;
+use serde::{Deserialize, Serialize};
+
+/// A command and who waits for its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The command.
+    pub command: Command,
+    /// Where the answer goes.
+    pub origin: Origin,
+}
+
+/// Where an answer goes: a session of a gateway. If it is gone by then, the device asks again with the same tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Origin {
+    /// Node number of the gateway.
+    pub gateway: u16,
+    /// Session of that gateway.
+    pub session: u64,
+}
+
+/// The queue does not take the command.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PushError {
+    /// It is full. The command comes back, to be pushed when there is room ([`CommandQueue::push`]).
+    #[error("the queue is full")]
+    Full(Box<Envelope>),
+    /// The server is going down.
+    #[error("the queue is closed")]
+    Closed,
+}
+
+/// The writing end.
+#[async_trait]
+pub trait CommandQueue: Send + Sync + 'static {
+    /// How many partitions there are; fixed at installation.
+    fn partitions(&self) -> u32;
+
+    /// Adds a command to its conversation's partition if there is room.
+    fn try_push(&self, envelope: Envelope) -> Result<(), PushError>;
+
+    /// Adds a command to its conversation's partition, waiting for room.
+    async fn push(&self, envelope: Envelope) -> Result<(), PushError>;
+}
+
+/// The reading end of one partition.
+#[async_trait]
+pub trait PartitionReader: Send + 'static {
+    /// Which partition.
+    fn partition(&self) -> u32;
+
+    /// Waits for commands, then takes what is there, at most `limit`, in order, each with its position. Positions grow by
+    /// one from the one that the reader was started after. `None` when the queue is closed and empty.
+    async fn next_batch(&mut self, limit: usize) -> Option<Vec<(u64, Envelope)>>;
+}
