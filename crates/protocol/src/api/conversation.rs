@@ -22,6 +22,10 @@ pub struct Page {
     /// The events.
     #[schema(value_type = Vec<Object>)]
     pub events: Vec<Event>,
+    /// The page covers the places from here ...
+    pub from: Seq,
+    /// ... to here: every event among them that the user may see is in it. Below `from` when there is nothing to cover.
+    pub to: Seq,
     /// The last event that the user may see.
     pub head_seq: Seq,
     /// The first event that the user may see.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Profile;
+use crate::frame::UserPresence;
 
 /// `GET /v1/friends`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -38,4 +39,12 @@ pub enum FriendshipState {
 pub struct Blocks {
     /// Who is blocked.
     pub users: Vec<Profile>,
+}
+
+/// `GET /v1/presence?ids=...`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Presences {
+    /// One for each user asked for that exists.
+    #[schema(value_type = Vec<Object>)]
+    pub users: Vec<UserPresence>,
 }
