@@ -1,0 +1,4 @@
+//! The reading side of conversations: summaries, pages, markers, what changed since a sync point.
+
+pub mod relations;
+pub mod sync;
