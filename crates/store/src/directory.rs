@@ -30,7 +30,7 @@ pub trait Directory: Send + Sync + 'static {
     /// Replaces a user's settings.
     async fn set_settings(&self, user: UserId, settings: Settings) -> Result<(), DirectoryError>;
     /// Removes a user and every row that names them. The handle is free again.
-    async fn delete_user(&self, user: UserId) -> Result<(), DirectoryError>;
+    async fn delete_user(&self, user: UserId, now: Millis) -> Result<(), DirectoryError>;
 
     // Devices.
 
@@ -40,9 +40,16 @@ pub trait Directory: Send + Sync + 'static {
     /// A user's devices, the one used last first.
     async fn devices(&self, user: UserId) -> Result<Vec<Device>, DirectoryError>;
     /// Removes a device of a user. Returns whether there was one.
-    async fn delete_device(&self, user: UserId, device: DeviceId) -> Result<bool, DirectoryError>;
+    async fn delete_device(&self, user: UserId, device: DeviceId, now: Millis) -> Result<bool, DirectoryError>;
     /// Removes all devices of a user but `keep`. Returns the removed ones.
-    async fn delete_other_devices(&self, user: UserId, keep: Option<DeviceId>) -> Result<Vec<DeviceId>, DirectoryError>;
+    async fn delete_other_devices(
+        &self,
+        user: UserId,
+        keep: Option<DeviceId>,
+        now: Millis,
+    ) -> Result<Vec<DeviceId>, DirectoryError>;
+    /// Devices that were removed at or after `since`, each with its user and when.
+    async fn removed_devices(&self, since: Millis) -> Result<Vec<(DeviceId, UserId, Millis)>, DirectoryError>;
     /// Uses the refresh token of `generation`. One that was used before removes the device, unless it is the one before the
     /// current and was used less than `leeway_ms` ago: then the answer to that use was lost on its way.
     async fn rotate_refresh(
