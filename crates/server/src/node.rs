@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use banter_store::{CommandQueue, Directory, History};
 
+use crate::auth::passwords::Passwords;
+use crate::auth::refresh_tokens::RefreshTokens;
 use crate::auth::removed_devices::RemovedDevices;
 use crate::auth::tokens::AccessTokens;
 use crate::clock::Ids;
@@ -32,6 +34,10 @@ pub struct Node {
     pub presence: Arc<Presence>,
     /// Signs and checks access tokens.
     pub tokens: AccessTokens,
+    /// Signs and reads refresh tokens.
+    pub refresh_tokens: RefreshTokens,
+    /// Hashes and verifies passwords.
+    pub passwords: Passwords,
     /// Devices whose access tokens are no longer good.
     pub removed_devices: RemovedDevices,
     /// Who may reach whom, remembered for a while.

@@ -145,14 +145,15 @@ mod tests {
     #[tokio::test]
     async fn those_who_wait_are_bounded_and_places_come_back() {
         let passwords = passwords();
+        let work: fn() -> Result<(), PasswordError> = || Ok(());
         let turn = Arc::clone(&passwords.turns).acquire_owned().await.unwrap();
-        let mut waiting: Vec<_> = (0..WAITING).map(|_| Box::pin(passwords.in_turn(|| Ok(())))).collect();
+        let mut waiting: Vec<_> = (0..WAITING).map(|_| Box::pin(passwords.in_turn(work))).collect();
         for waits in &mut waiting {
             assert!(waits.as_mut().now_or_never().is_none());
         }
-        assert_eq!(passwords.in_turn(|| Ok(())).await, Err(PasswordError::Busy));
+        assert_eq!(passwords.in_turn(work).await, Err(PasswordError::Busy));
         waiting.pop();
-        let mut last = Box::pin(passwords.in_turn(|| Ok(())));
+        let mut last = Box::pin(passwords.in_turn(work));
         assert!(last.as_mut().now_or_never().is_none(), "a place was given back");
         waiting.push(last);
         drop(turn);

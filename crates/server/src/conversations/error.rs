@@ -38,7 +38,9 @@ impl ReadingError {
                 tracing::error!(error = %self, "an engine failed");
                 "the server could not do what was asked; its log says why".to_owned()
             }
-            ReadingError::History(StoreError::ReadOnly(_)) => "the server stores nothing at the moment; reading goes on".to_owned(),
+            ReadingError::History(StoreError::ReadOnly(_)) => {
+                "the server stores nothing at the moment; reading goes on".to_owned()
+            }
             _ => self.to_string(),
         };
         ErrorBody { code: code.code().to_owned(), message, retry_after: retry_after(code) }

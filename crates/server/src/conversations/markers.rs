@@ -2,7 +2,7 @@
 
 use banter_model::marker::read_up_to;
 use banter_model::{ConversationId, Refusal, UserId};
-use banter_protocol::api::{MemberMarkers, Markers};
+use banter_protocol::api::{Markers, MemberMarkers};
 
 use super::ReadingError;
 use super::view::View;

@@ -93,12 +93,7 @@ impl Reader<'_> {
         self.read(clipped, Order::OldestFirst, size).await
     }
 
-    async fn read(
-        &self,
-        ranges: impl Iterator<Item = (Seq, Seq)>,
-        order: Order,
-        size: PageSize,
-    ) -> Result<Part, StoreError> {
+    async fn read(&self, ranges: impl Iterator<Item = (Seq, Seq)>, order: Order, size: PageSize) -> Result<Part, StoreError> {
         let id: ConversationId = self.view.conversation;
         let mut events: Vec<Event> = Vec::new();
         for (first, last) in ranges {

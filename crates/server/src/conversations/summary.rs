@@ -1,7 +1,7 @@
 //! One conversation of a user's, as it stands.
 
-use banter_model::{ConversationId, Event, EventBody, UserId};
 use banter_model::marker::read_up_to;
+use banter_model::{ConversationId, Event, EventBody, UserId};
 use banter_protocol::ConversationSummary;
 use banter_protocol::limits::PREVIEW_CHARACTERS;
 use banter_protocol::sync::{Group, GroupMember, Peer, Preview};

@@ -46,7 +46,10 @@ impl View {
         let (end, at) = if last == head.seq {
             (head.marker(), head.at)
         } else {
-            history.event(conversation, last).await?.map_or((Marker { seq: last, ordinal: 0 }, 0), |event| (event.marker(), event.at))
+            history
+                .event(conversation, last)
+                .await?
+                .map_or((Marker { seq: last, ordinal: 0 }, 0), |event| (event.marker(), event.at))
         };
         Ok(View { conversation, user, membership, head, end, at })
     }
