@@ -5,7 +5,9 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use super::{FORMAT, Format, LOCK_FILE, directory, foreign_entry, free_space, history, lock_holder, process, read_format, secret_key};
+use super::{
+    FORMAT, Format, LOCK_FILE, directory, foreign_entry, free_space, history, lock_holder, process, read_format, secret_key,
+};
 use crate::embedded::history::examine as examine_history;
 
 /// How bad it is.
@@ -51,7 +53,10 @@ impl Finding {
 pub fn examine(path: &Path, reserve: u64) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Err(error) = look(path, reserve, &mut findings) {
-        findings.push(Finding::fault(format!("{} cannot be read: {error}. Run this as the user that runs the server", path.display())));
+        findings.push(Finding::fault(format!(
+            "{} cannot be read: {error}. Run this as the user that runs the server",
+            path.display()
+        )));
     }
     findings
 }
@@ -59,7 +64,10 @@ pub fn examine(path: &Path, reserve: u64) -> Vec<Finding> {
 fn look(path: &Path, reserve: u64, findings: &mut Vec<Finding>) -> io::Result<()> {
     let meta = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            findings.push(Finding::warning(format!("there is no data folder at {}: the server creates it when it starts", path.display())));
+            findings.push(Finding::warning(format!(
+                "there is no data folder at {}: the server creates it when it starts",
+                path.display()
+            )));
             return Ok(());
         }
         meta => meta?,

@@ -92,7 +92,9 @@ impl Default for HistoryOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A newer banter wrote it.
-    #[error("the history has format {found}, and this program knows formats up to {FORMAT}: run the banter that wrote it, or a newer one")]
+    #[error(
+        "the history has format {found}, and this program knows formats up to {FORMAT}: run the banter that wrote it, or a newer one"
+    )]
     NewerFormat {
         /// The version found.
         found: u32,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use banter_model::encoding::Stored;
-use fjall::{PersistMode, Slice};
+use fjall::{AbstractTree, PersistMode, Slice};
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
 
@@ -31,7 +31,7 @@ const BYTES_PER_WRITE: usize = 8 << 20;
 /// would make it wait, without an end if its own threads have failed.
 const SEALED_MEMTABLES: usize = 3;
 /// Runs of fresh tables before the writer waits for compaction. At 30 the engine would.
-const FRESH_TABLES: usize = 28;
+const FRESH_RUNS: usize = 28;
 
 /// Is the history being written?
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -231,9 +231,10 @@ impl Committer {
     /// Waits while the engine is behind with its own work, so that the write does not wait inside it.
     fn wait_for_engine(&self) -> Result<(), fjall::Error> {
         let behind = || {
-            self.tables.all().into_iter().any(|table| {
-                table.sealed_memtable_count() >= SEALED_MEMTABLES || table.l0_table_count() >= FRESH_TABLES
-            })
+            self.tables
+                .all()
+                .into_iter()
+                .any(|table| table.sealed_memtable_count() >= SEALED_MEMTABLES || table.tree.l0_run_count() >= FRESH_RUNS)
         };
         while behind() {
             // Says so if the engine's threads have failed, and would never catch up.

@@ -18,17 +18,24 @@ pub(crate) fn examine(path: &Path, unused: bool, findings: &mut Vec<Finding>) ->
         return Ok(());
     }
     match fs::read(path.join(ENGINE_VERSION.0)) {
-        Ok(version) if version == ENGINE_VERSION.1 => findings.push(Finding::fine("the history is there, its engine's format is 3")),
-        Ok(_) => findings.push(Finding::fault("the history was written by another version of its engine: run the banter that wrote it")),
+        Ok(version) if version == ENGINE_VERSION.1 => {
+            findings.push(Finding::fine("the history is there, its engine's format is 3"))
+        }
+        Ok(_) => findings
+            .push(Finding::fault("the history was written by another version of its engine: run the banter that wrote it")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            findings.push(Finding::fault("the history is damaged, the file `version` is missing: restore the data folder from a backup"));
+            findings.push(Finding::fault(
+                "the history is damaged, the file `version` is missing: restore the data folder from a backup",
+            ));
             return Ok(());
         }
         Err(error) => return Err(error),
     }
     check_owner(path, findings)?;
     if !unused {
-        findings.push(Finding::fine("the history's journals are being written and were not checked: stop the server to have them checked"));
+        findings.push(Finding::fine(
+            "the history's journals are being written and were not checked: stop the server to have them checked",
+        ));
         return Ok(());
     }
     let journals = journal::journals(path)?;
