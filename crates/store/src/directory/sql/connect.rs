@@ -1,0 +1,91 @@
+//! Opening the database.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::{AnyPool, Executor};
+
+use super::error::migration_failed;
+use super::{DirectoryError, MIGRATIONS, SqlDirectory};
+
+/// Connections that read an embedded database at one time.
+const SQLITE_READERS: u32 = 4;
+/// Connections of one node to PostgreSQL.
+const POSTGRES_CONNECTIONS: u32 = 16;
+/// How long one waits for a connection, be it a free one or a new one.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// With a write-ahead log readers never wait for the writer; FULL syncs the log before a commit returns. The timeout is for
+/// another process that looks at the file.
+const WRITER_PRAGMAS: &str =
+    "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+const READER_PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;";
+
+impl SqlDirectory {
+    /// Opens the SQLite database at `path`, makes it if it does not exist, and brings its schema up to date. Its folder exists.
+    pub async fn open_sqlite(path: &Path) -> Result<Self, DirectoryError> {
+        let writer = sqlite_pool(1, WRITER_PRAGMAS).connect(&sqlite_url(path, "rwc")?).await?;
+        migrate(&writer).await?;
+        let readers = sqlite_pool(SQLITE_READERS, READER_PRAGMAS).connect(&sqlite_url(path, "rw")?).await?;
+        Ok(SqlDirectory { readers, writer })
+    }
+
+    /// Connects to the PostgreSQL database that `url` names (`postgres://user:password@host/database`), and brings its schema
+    /// up to date. Several nodes may do so at once.
+    pub async fn connect(url: &str) -> Result<Self, DirectoryError> {
+        if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+            return Err(DirectoryError::Failed("the URL of the directory begins with postgres://".into()));
+        }
+        install_default_drivers();
+        let options = AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
+        let pool = options.connect(url).await?;
+        migrate(&pool).await?;
+        Ok(SqlDirectory { readers: pool.clone(), writer: pool })
+    }
+
+    /// Waits for what is under way and closes all connections. Later calls fail.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+async fn migrate(pool: &AnyPool) -> Result<(), DirectoryError> {
+    MIGRATIONS.run(pool).await.map_err(migration_failed)
+}
+
+fn sqlite_pool(connections: u32, pragmas: &'static str) -> AnyPoolOptions {
+    install_default_drivers();
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A connection to a file does not go stale, and keeps its prepared statements.
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                connection.execute(pragmas).await?;
+                Ok(())
+            })
+        })
+}
+
+/// The URL of the file `path`, `mode` being `ro`, `rw`, `rwc`, with further parameters perhaps.
+pub(super) fn sqlite_url(path: &Path, mode: &str) -> Result<String, DirectoryError> {
+    let failed = |reason: &dyn std::fmt::Display| DirectoryError::Failed(format!("{}: {reason}", path.display()));
+    // A URL drops dots and what they lead out of.
+    let path = std::path::absolute(path).map_err(|error| failed(&error))?;
+    let path = path.to_str().ok_or_else(|| failed(&"the path is not UTF-8"))?;
+    let mut url = String::from("sqlite://");
+    for byte in path.bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => url.push(char::from(byte)),
+            // Writing to a string does not fail.
+            _ => drop(write!(url, "%{byte:02X}")),
+        }
+    }
+    Ok(format!("{url}?mode={mode}"))
+}
