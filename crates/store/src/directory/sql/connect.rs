@@ -24,7 +24,8 @@ const WRITER_PRAGMAS: &str =
 const READER_PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;";
 
 impl SqlDirectory {
-    /// Opens the SQLite database at `path`, makes it if it does not exist, and brings its schema up to date. Its folder exists.
+    /// Opens the SQLite database at `path`, makes it if it does not exist, and brings its schema up to date. Its folder exists,
+    /// and is locked by the caller: two that open a new file at the same time would both make its tables.
     pub async fn open_sqlite(path: &Path) -> Result<Self, DirectoryError> {
         let writer = sqlite_pool(1, WRITER_PRAGMAS).connect(&sqlite_url(path, "rwc")?).await?;
         migrate(&writer).await?;
@@ -88,4 +89,48 @@ pub(super) fn sqlite_url(path: &Path, mode: &str) -> Result<String, DirectoryErr
         }
     }
     Ok(format!("{url}?mode={mode}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::query_scalar;
+
+    use super::*;
+
+    async fn pragma(pool: &AnyPool, sql: &'static str) -> i64 {
+        query_scalar(sql).fetch_one(pool).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn commits_are_synced_and_readers_do_not_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = SqlDirectory::open_sqlite(&folder.path().join("directory.db")).await.unwrap();
+        let mode: String = query_scalar("PRAGMA journal_mode").fetch_one(&directory.writer).await.unwrap();
+        assert_eq!(mode, "wal");
+        assert_eq!(pragma(&directory.writer, "PRAGMA synchronous").await, 2, "FULL");
+        assert_eq!(pragma(&directory.writer, "PRAGMA foreign_keys").await, 1);
+        for pool in [&directory.writer, &directory.readers] {
+            assert_eq!(pragma(pool, "PRAGMA busy_timeout").await, 5_000);
+        }
+        let error = directory.readers.execute("DELETE FROM users").await.map_err(DirectoryError::from).unwrap_err();
+        assert!(error.to_string().contains("takes no writes"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_and_reading_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = SqlDirectory::open_sqlite(&folder.path().join("directory.db")).await.unwrap();
+        // A database that may not grow fails as on a disk that is full.
+        directory.writer.execute("PRAGMA max_page_count = 1").await.unwrap();
+        let mut added = 0;
+        let error = loop {
+            let sql = "INSERT INTO users VALUES ($1, 'h' || CAST($1 AS TEXT), 'x', 'x', 'x', 0, 0, 0, 0)";
+            match sqlx::query(sql).bind(added).execute(&directory.writer).await {
+                Ok(_) => added += 1,
+                Err(error) => break DirectoryError::from(error),
+            }
+        };
+        assert!(matches!(error, DirectoryError::Full), "{error}");
+        assert_eq!(pragma(&directory.readers, "SELECT COUNT(*) FROM users").await, added);
+    }
 }
