@@ -1,6 +1,9 @@
 //! The directory over SQLite; and over PostgreSQL, where `BANTER_TEST_POSTGRES` names a database
 //! (`postgres://user:password@host/database`), which the tests add rows to.
 
+// What the tests share is no test itself, and fails with them.
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
-use sqlx::{AnyPool, Executor};
+use sqlx::{AnyConnection, Connection, Executor};
 
 use super::error::migration_failed;
 use super::{DirectoryError, MIGRATIONS, SqlDirectory};
@@ -22,13 +22,15 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const WRITER_PRAGMAS: &str =
     "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
 const READER_PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;";
+/// No statement, and no wait for a row that another one holds, goes on for ever. In milliseconds.
+const POSTGRES_SETTINGS: &str = "SET statement_timeout = 10000; SET lock_timeout = 5000;";
 
 impl SqlDirectory {
     /// Opens the SQLite database at `path`, makes it if it does not exist, and brings its schema up to date. Its folder exists,
     /// and is locked by the caller: two that open a new file at the same time would both make its tables.
     pub async fn open_sqlite(path: &Path) -> Result<Self, DirectoryError> {
         let writer = sqlite_pool(1, WRITER_PRAGMAS).connect(&sqlite_url(path, "rwc")?).await?;
-        migrate(&writer).await?;
+        MIGRATIONS.run(&writer).await.map_err(migration_failed)?;
         let readers = sqlite_pool(SQLITE_READERS, READER_PRAGMAS).connect(&sqlite_url(path, "rw")?).await?;
         Ok(SqlDirectory { readers, writer })
     }
@@ -40,9 +42,11 @@ impl SqlDirectory {
             return Err(DirectoryError::Failed("the URL of the directory begins with postgres://".into()));
         }
         install_default_drivers();
-        let options = AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
-        let pool = options.connect(url).await?;
-        migrate(&pool).await?;
+        // By a connection of its own: a migration may take longer than a query may.
+        let mut connection = AnyConnection::connect(url).await?;
+        MIGRATIONS.run(&mut connection).await.map_err(migration_failed)?;
+        connection.close().await?;
+        let pool = pool(POSTGRES_CONNECTIONS, POSTGRES_SETTINGS).connect(url).await?;
         Ok(SqlDirectory { readers: pool.clone(), writer: pool })
     }
 
@@ -53,25 +57,20 @@ impl SqlDirectory {
     }
 }
 
-async fn migrate(pool: &AnyPool) -> Result<(), DirectoryError> {
-    MIGRATIONS.run(pool).await.map_err(migration_failed)
+/// A pool whose connections begin with `settings`.
+fn pool(connections: u32, settings: &'static str) -> AnyPoolOptions {
+    AnyPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT).after_connect(move |connection, _| {
+        Box::pin(async move {
+            connection.execute(settings).await?;
+            Ok(())
+        })
+    })
 }
 
 fn sqlite_pool(connections: u32, pragmas: &'static str) -> AnyPoolOptions {
     install_default_drivers();
-    AnyPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        // A connection to a file does not go stale, and keeps its prepared statements.
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-        .after_connect(move |connection, _| {
-            Box::pin(async move {
-                connection.execute(pragmas).await?;
-                Ok(())
-            })
-        })
+    // A connection to a file does not go stale, and keeps its prepared statements.
+    pool(connections, pragmas).idle_timeout(None).max_lifetime(None).test_before_acquire(false)
 }
 
 /// The URL of the file `path`, `mode` being `ro`, `rw`, `rwc`, with further parameters perhaps.
@@ -93,7 +92,7 @@ pub(super) fn sqlite_url(path: &Path, mode: &str) -> Result<String, DirectoryErr
 
 #[cfg(test)]
 mod tests {
-    use sqlx::query_scalar;
+    use sqlx::{AnyPool, query_scalar};
 
     use super::*;
 
