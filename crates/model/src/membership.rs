@@ -44,6 +44,12 @@ impl Membership {
         self.spans.first().map_or(0, |span| span.from)
     }
 
+    /// The stretches (first and last place, both included) that the user may see of a log that ends at `head`, in order.
+    pub fn visible_ranges(&self, head: Seq) -> impl DoubleEndedIterator<Item = (Seq, Seq)> + '_ {
+        let ranges = self.spans.iter().map(move |span| (span.from, span.to.unwrap_or(head).min(head)));
+        ranges.filter(|(first, last)| first <= last)
+    }
+
     /// The user came in with `event`; `earlier_history` is the group's setting at that moment.
     pub fn enter(&mut self, event: &Event, earlier_history: bool) {
         if event.seq <= self.up_to || self.is_current() {
