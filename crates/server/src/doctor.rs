@@ -15,14 +15,14 @@ pub async fn run(data: &Path) -> ExitCode {
     if directory.is_file() {
         match examine_sqlite(&directory).await {
             Ok(problems) if problems.is_empty() => {
-                findings.push(Finding { severity: Severity::Fine, sentence: "the directory of people is whole".to_owned() });
+                findings.push(Finding { severity: Severity::Fine, text: "the directory of people is whole".to_owned() });
             }
             Ok(problems) => findings.extend(
-                problems.into_iter().map(|problem| Finding { severity: Severity::Fault, sentence: format!("the directory of people: {problem}") }),
+                problems.into_iter().map(|problem| Finding { severity: Severity::Fault, text: format!("the directory of people: {problem}") }),
             ),
             Err(error) => findings.push(Finding {
                 severity: Severity::Fault,
-                sentence: format!("the directory of people cannot be read: {error}"),
+                text: format!("the directory of people cannot be read: {error}"),
             }),
         }
     }
@@ -40,7 +40,7 @@ fn print(findings: &[Finding]) -> io::Result<()> {
             Severity::Warning => "warning",
             Severity::Fault => "FAULT  ",
         };
-        writeln!(out, "{mark}  {}", finding.sentence)?;
+        writeln!(out, "{mark}  {}", finding.text)?;
     }
     Ok(())
 }

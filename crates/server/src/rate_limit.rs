@@ -21,8 +21,6 @@ pub struct Limited {
     pub retry_after: u64,
 }
 
-pub mod gcra;
-
 /// Every limit, with what is known of who used how much of it.
 ///
 /// Times are arguments. Memory is bounded by [`RateLimitConfig::keys`] for each limit.

@@ -148,7 +148,7 @@ impl Server {
             tokens: AccessTokens::new(&key),
             removed_devices: RemovedDevices::load(&*directory, clock::now()).await?,
             relations,
-            rate_limits: RateLimits::new(options.rate_limits),
+            rate_limits: RateLimits::new(&options.rate_limits),
             metrics,
         });
         let gateway = Gateway::new(node.clone(), options.frame_rate);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use banter_model::fold::{self, Outcome as Folded, Target};
 use banter_model::membership::{self, Membership};
-use banter_model::{Action, Conversation, ConversationId, Event, EventBody, Seq, UserId, amend};
+use banter_model::{Action, Command, Conversation, ConversationId, Event, EventBody, Seq, UserId, amend};
 use banter_protocol::ServerFrame;
 use banter_store::history::MentionChange;
 use banter_store::{Envelope, History, HistoryBatch, PartitionReader, StoreError};
@@ -114,13 +114,13 @@ impl Worker {
         let id = command.conversation;
         self.load(round, id).await?;
         let target_event = match command.action.target() {
-            Some(seq) => self.event(round, id, seq).await?,
+            Some(seq) => load_event(&*self.history, round, id, seq).await?,
             None => None,
         };
         // What an event needs besides the command is read before the fold, so that no read can fail after it.
-        let entering = self.load_memberships(round, &command.sender, id, &command.action).await?;
+        let entering = load_memberships(&*self.history, round, &command).await?;
         let edits = match (&command.action, &target_event) {
-            (Action::Redact { .. }, Some(event)) => self.load_edits(round, id, event).await?,
+            (Action::Redact { .. }, Some(event)) => load_edits(&*self.history, round, id, event).await?,
             _ => Vec::new(),
         };
         // The conversation was loaded above.
@@ -195,52 +195,49 @@ impl Worker {
         }
         Ok(())
     }
+}
 
-    async fn event(&self, round: &Round, id: ConversationId, seq: Seq) -> Result<Option<Event>, Failure> {
-        match round.events.get(&(id, seq)) {
-            Some(event) => Ok(Some(event.clone())),
-            None => self.history.event(id, seq).await.map_err(Failure::from_store),
-        }
+/// The event at `seq` as the round leaves it so far.
+async fn load_event(history: &dyn History, round: &Round, id: ConversationId, seq: Seq) -> Result<Option<Event>, Failure> {
+    match round.events.get(&(id, seq)) {
+        Some(event) => Ok(Some(event.clone())),
+        None => history.event(id, seq).await.map_err(Failure::from_store),
     }
+}
 
-    async fn load_edits(&self, round: &Round, id: ConversationId, message: &Event) -> Result<Vec<Event>, Failure> {
-        let EventBody::Message { amendments, .. } = &message.body else { return Ok(Vec::new()) };
-        let mut edits = Vec::with_capacity(amendments.edits.len());
-        for seq in &amendments.edits {
-            edits.extend(self.event(round, id, *seq).await?);
-        }
-        Ok(edits)
+/// The edits of `message`: where a redaction finds every copy of the text.
+async fn load_edits(history: &dyn History, round: &Round, id: ConversationId, message: &Event) -> Result<Vec<Event>, Failure> {
+    let EventBody::Message { amendments, .. } = &message.body else { return Ok(Vec::new()) };
+    let mut edits = Vec::with_capacity(amendments.edits.len());
+    for seq in &amendments.edits {
+        edits.extend(load_event(history, round, id, *seq).await?);
     }
+    Ok(edits)
+}
 
-    /// The membership rows that `action` may change.
-    async fn load_memberships(
-        &self,
-        round: &Round,
-        sender: &UserId,
-        id: ConversationId,
-        action: &Action,
-    ) -> Result<Vec<(UserId, Membership)>, Failure> {
-        let users: Vec<UserId> = match (id, action) {
-            (ConversationId::Direct(low, high), _) => {
-                let begins = round.conversations.get(&id).is_some_and(|kept| kept.conversation.head.seq == 0);
-                if begins { vec![low, high] } else { Vec::new() }
-            }
-            (_, Action::CreateGroup { members, .. }) => members.iter().copied().chain([*sender]).collect(),
-            (_, Action::AddMembers { members }) => members.clone(),
-            (_, Action::RemoveMember { member }) => vec![*member],
-            (_, Action::Leave) => vec![*sender],
-            _ => Vec::new(),
+/// The membership rows that `command` may change.
+async fn load_memberships(history: &dyn History, round: &Round, command: &Command) -> Result<Vec<(UserId, Membership)>, Failure> {
+    let id = command.conversation;
+    let users: Vec<UserId> = match (id, &command.action) {
+        (ConversationId::Direct(low, high), _) => {
+            let begins = round.conversations.get(&id).is_some_and(|kept| kept.conversation.head.seq == 0);
+            if begins { vec![low, high] } else { Vec::new() }
+        }
+        (_, Action::CreateGroup { members, .. }) => members.iter().copied().chain([command.sender]).collect(),
+        (_, Action::AddMembers { members }) => members.clone(),
+        (_, Action::RemoveMember { member }) => vec![*member],
+        (_, Action::Leave) => vec![command.sender],
+        _ => Vec::new(),
+    };
+    let mut rows = Vec::with_capacity(users.len());
+    for user in users {
+        let row = match round.memberships.get(&(user, id)) {
+            Some(membership) => membership.clone(),
+            None => history.membership(user, id).await.map_err(Failure::from_store)?.unwrap_or_default(),
         };
-        let mut rows = Vec::with_capacity(users.len());
-        for user in users {
-            let row = match round.memberships.get(&(user, id)) {
-                Some(membership) => membership.clone(),
-                None => self.history.membership(user, id).await.map_err(Failure::from_store)?.unwrap_or_default(),
-            };
-            rows.push((user, row));
-        }
-        Ok(rows)
+        rows.push((user, row));
     }
+    Ok(rows)
 }
 
 /// Nothing of the round is stored, and every command in it was judged by what the ones before it did: all are to be sent again.
