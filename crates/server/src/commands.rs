@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use banter_model::{Action, Command, ConversationId, DeviceId, Event, EventId, UserId};
+use banter_model::{Action, Command, ConversationId, DeviceId, EventId, UserId};
 use banter_protocol::ErrorCode;
 use banter_store::queue::PushError;
 use banter_store::{CommandQueue, Envelope, Origin};
@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::Ids;
 use crate::worker::Failure;
+use crate::worker::delivery::Stored;
 
 /// Numbers of waiting API requests have this bit, numbers of sessions do not.
 pub const WAITER: u64 = 1 << 63;
@@ -27,7 +28,7 @@ pub struct Commands {
     ids: Arc<Ids>,
     gateway: u16,
     next: AtomicU64,
-    waiting: Mutex<HashMap<u64, oneshot::Sender<Result<Event, Failure>>>>,
+    waiting: Mutex<HashMap<u64, oneshot::Sender<Result<Stored, Failure>>>>,
 }
 
 impl Commands {
@@ -46,7 +47,7 @@ impl Commands {
         device: DeviceId,
         conversation: ConversationId,
         action: Action,
-    ) -> Result<Event, Failure> {
+    ) -> Result<Stored, Failure> {
         action.check()?;
         let id = EventId(self.ids.next().await.map_err(|_| Failure::Unavailable(ErrorCode::ClockBehind))?);
         let session = WAITER | self.next.fetch_add(1, Ordering::Relaxed);
@@ -71,7 +72,7 @@ impl Commands {
     }
 
     /// Hands an answer to the request that waits under `session`, if it still does.
-    pub fn answer(&self, session: u64, answer: Result<Event, Failure>) {
+    pub fn answer(&self, session: u64, answer: Result<Stored, Failure>) {
         if let Some(waiter) = self.waiting.lock().remove(&session) {
             // The request may have given up meanwhile.
             let _ = waiter.send(answer);

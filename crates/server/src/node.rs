@@ -18,6 +18,8 @@ use crate::rate_limit::RateLimits;
 
 /// The parts of this process, each of which knows only what it needs.
 pub struct Node {
+    /// The leased number of this node: in its ids, and where answers go back to.
+    pub number: u16,
     /// People.
     pub directory: Arc<dyn Directory>,
     /// Logs.
@@ -41,7 +43,7 @@ pub struct Node {
     /// Devices whose access tokens are no longer good.
     pub removed_devices: RemovedDevices,
     /// Who may reach whom, remembered for a while.
-    pub relations: Relations,
+    pub relations: Arc<Relations>,
     /// Limits on what can be guessed or flooded.
     pub rate_limits: RateLimits,
     /// Counters.
