@@ -1,11 +1,12 @@
 //! `banter serve`: puts the parts together, runs them, and takes them down in order.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
-use axum::Router;
 use banter_store::data_folder::{DataFolder, DataFolderError};
 use banter_store::directory::DirectoryError;
 use banter_store::directory::sql::SqlDirectory;
@@ -15,6 +16,8 @@ use banter_store::{History, StoreError};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::auth::passwords::{PasswordError, Passwords};
+use crate::auth::refresh_tokens::RefreshTokens;
 use crate::auth::removed_devices::RemovedDevices;
 use crate::auth::tokens::AccessTokens;
 use crate::clock::{self, Ids};
@@ -82,6 +85,9 @@ pub enum ServeError {
     /// The directory.
     #[error("the directory: {0}")]
     Directory(#[from] DirectoryError),
+    /// No memory for passwords.
+    #[error(transparent)]
+    Passwords(#[from] PasswordError),
     /// The secret key.
     #[error("the secret key: {0}")]
     SecretKey(std::io::Error),
@@ -146,6 +152,8 @@ impl Server {
             hub,
             presence: Arc::new(presence),
             tokens: AccessTokens::new(&key),
+            refresh_tokens: RefreshTokens::new(&key),
+            passwords: Passwords::new(available_parallelism().unwrap_or(NonZeroUsize::MIN))?,
             removed_devices: RemovedDevices::load(&*directory, clock::now()).await?,
             relations,
             rate_limits: RateLimits::new(&options.rate_limits),
@@ -172,7 +180,7 @@ impl Server {
             let worker = Worker::new(Box::new(reader), history.clone(), gateway.clone(), node.metrics.clone());
             workers.spawn(worker.run());
         }
-        let app = Router::new().merge(api::router(node.clone())).merge(gateway.routes());
+        let app = api::finish(&node, api::routes(&node).merge(gateway.routes()));
         let mut background = JoinSet::new();
         background.spawn(listener::serve(listener, app, node.metrics.clone()));
         background.spawn(gateway.clone().sweep());

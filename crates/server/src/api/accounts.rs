@@ -8,9 +8,9 @@ use banter_model::limits::{DEVICES_PER_USER, SYNC_CONVERSATIONS};
 use banter_model::name::{InvalidName, check_display_name, check_password, normalise_handle};
 use banter_model::{Action, ConversationId, DeviceId, Refusal, UserId};
 use banter_protocol::api::{ChangePassword, DeleteAccount, LoggedIn, Login, Refresh, SignUp, Tokens};
-use banter_protocol::frame::AccountPart;
+use banter_protocol::frame::{AccountPart, PresenceState, UserPresence};
 use banter_protocol::{ErrorCode, ServerFrame};
-use banter_store::directory::{Device, NewUser, Rotation};
+use banter_store::directory::{Device, DirectoryError, FriendState, NewUser, Rotation};
 
 use super::devices::sign_out;
 use super::discovery::chat_servers;
@@ -39,7 +39,7 @@ pub(super) async fn sign_up(
     node.rate_limits.sign_up(address, now())?;
     // Looked at before the costly hash; the directory decides for good.
     if node.directory.user_by_handle(&handle).await?.is_some() {
-        return Err(banter_store::directory::DirectoryError::HandleTaken.into());
+        return Err(DirectoryError::HandleTaken.into());
     }
     let password_hash = node.passwords.hash(wish.password).await?;
     let user = UserId(node.ids.next().await?);
@@ -132,17 +132,20 @@ pub(super) async fn delete_account(
     let Authenticated { user, device } = who;
     check_own_password(&node, user, wish.password).await?;
     leave_all_groups(&node, user, device).await?;
-    let acquaintances: Vec<_> = node.directory.friends(user).await?.into_iter().map(|(friend, _)| friend.id).collect();
+    let acquaintances = node.directory.friends(user).await?;
     let devices: Vec<_> = node.directory.devices(user).await?.into_iter().map(|device| device.id).collect();
-    // Afterwards nobody knows any more who the friends were.
-    node.presence.audience_changed(user);
     node.directory.delete_user(user, now()).await?;
     node.relations.forget(user);
     sign_out(&node, user, &devices);
     // A friend may have added the user to a group in between. Now that the user is gone, nobody can any more.
     leave_all_groups(&node, user, device).await?;
-    for friend in acquaintances {
-        node.hub.send_to_user(friend, &ServerFrame::Account { changed: AccountPart::Friends }, None);
+    // The directory does not know any more who the friends were, so they are told from here.
+    let hidden = UserPresence { user, state: PresenceState::Hidden, last_seen: None };
+    for (other, state) in acquaintances {
+        node.hub.send_to_user(other.id, &ServerFrame::Account { changed: AccountPart::Friends }, None);
+        if state == FriendState::Friends {
+            node.hub.send_to_user(other.id, &ServerFrame::Presence { users: vec![hidden.clone()] }, None);
+        }
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 use banter_protocol::ErrorBody;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, PathItem, Ref, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi, PathItem, Ref, RefOr, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _};
 
 #[derive(utoipa::OpenApi)]
@@ -43,6 +43,14 @@ pub fn openapi() -> OpenApi {
     let mut document = super::described().split_for_parts().1;
     for item in document.paths.paths.values_mut() {
         for operation in operations(item) {
+            for response in operation.responses.responses.values_mut() {
+                // OpenAPI 3.1 wants a description; what an answer is, its schema says.
+                if let RefOr::T(response) = response
+                    && response.description.is_empty()
+                {
+                    response.description = "As asked.".to_owned();
+                }
+            }
             let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorBody"))).build();
             let refused = ResponseBuilder::new().description("It was refused, and changed nothing.");
             let refused = refused.content("application/json", content).build();

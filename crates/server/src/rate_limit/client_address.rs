@@ -1,6 +1,7 @@
 //! Whom a request comes from, for limits by address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
 
 use axum::http::HeaderMap;
 
@@ -34,6 +35,23 @@ pub enum ProxyHeader {
     XForwardedFor,
     /// `Forwarded: for=192.0.2.60;proto=https` (RFC 7239).
     Forwarded,
+}
+
+/// The text names no header that a proxy is believed in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the header is `x-forwarded-for` or `forwarded`, not {0:?}")]
+pub struct UnknownProxyHeader(String);
+
+impl FromStr for ProxyHeader {
+    type Err = UnknownProxyHeader;
+
+    fn from_str(name: &str) -> Result<Self, UnknownProxyHeader> {
+        match name.to_ascii_lowercase().as_str() {
+            "x-forwarded-for" => Ok(ProxyHeader::XForwardedFor),
+            "forwarded" => Ok(ProxyHeader::Forwarded),
+            _ => Err(UnknownProxyHeader(name.to_owned())),
+        }
+    }
 }
 
 impl ProxyHeader {
