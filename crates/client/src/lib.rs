@@ -1,1 +1,3 @@
-//! Placeholder
+//! The Rust SDK of banter.
+
+pub mod sync;
