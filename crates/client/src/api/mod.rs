@@ -6,7 +6,7 @@
 mod account;
 mod conversation;
 mod people;
-mod session;
+pub(crate) mod session;
 mod tokens;
 
 use std::sync::Arc;

@@ -128,6 +128,11 @@ impl Engine {
         self.timers.first().map(|timer| timer.0)
     }
 
+    /// Which device it is.
+    pub fn device(&self) -> DeviceId {
+        self.device
+    }
+
     /// The sync point, for `resume`.
     pub fn point(&self) -> Option<&str> {
         self.syncing.point()

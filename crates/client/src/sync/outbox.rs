@@ -80,10 +80,6 @@ impl Outbox {
         }
         Ok(None)
     }
-
-    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter()
-    }
 }
 
 /// What an application wants written: the [`Action`]s that carry a tag.
