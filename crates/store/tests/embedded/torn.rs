@@ -9,11 +9,11 @@ use banter_model::{ConversationId, Event, GroupId, UserId};
 use banter_store::behaviour::history::{head, message};
 use banter_store::behaviour::{Random, seed};
 use banter_store::data_folder::{DataFolder, Severity, examine};
-use banter_store::embedded::history::{EmbeddedHistory, OpenError};
+use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions, OpenError};
 use banter_store::history::{Advance, Order, PageSize};
 use banter_store::{History, HistoryBatch};
 
-use crate::{open, options};
+use crate::{open_with, options};
 
 const GROUP: ConversationId = ConversationId::Group(GroupId(1));
 
@@ -46,6 +46,11 @@ fn batch(position: u64, large: bool) -> HistoryBatch {
         heads: vec![(GROUP, head(position))],
         ..HistoryBatch::default()
     }
+}
+
+/// No memtable becomes a table here: before it does, the engine syncs the journal, and then nothing of it can be torn.
+fn open(folder: &Path) -> EmbeddedHistory {
+    open_with(folder, HistoryOptions { memtable_bytes: 64 << 20, ..options() })
 }
 
 /// The journal that is written to.

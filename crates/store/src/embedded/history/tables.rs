@@ -133,8 +133,6 @@ fn create(path: &Path, options: &HistoryOptions) -> Result<(), OpenError> {
     }
     tables.meta.insert(key::FORMAT, FORMAT.to_be_bytes())?;
     tables.db.persist(PersistMode::SyncAll)?;
-    // In a table of its own, so that this one row keeps no journal from being removed.
-    tables.meta.rotate_memtable_and_wait()?;
     drop(tables);
     fs::rename(&new, path)?;
     if let Some(parent) = path.parent() {
