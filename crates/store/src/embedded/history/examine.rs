@@ -40,7 +40,7 @@ pub(crate) fn examine(path: &Path, unused: bool, findings: &mut Vec<Finding>) ->
     }
     let journals = journal::journals(path)?;
     for (index, file) in journals.iter().enumerate() {
-        let bytes = fs::read(file)?;
+        let bytes = journal::read(file)?;
         match journal::check(&bytes, META_NUMBER, index + 1 == journals.len()) {
             State::Whole => {}
             State::Torn { .. } => findings.push(Finding::fine(

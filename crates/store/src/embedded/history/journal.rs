@@ -11,8 +11,8 @@
 //! The form of a journal (fjall 3): batches of `1, items u32, seqno u64`, then the items (`2, ...` or `4, keyspace u64`),
 //! then `3, checksum of the items (XXH3) u64, "FJL" 3`; little-endian; zeros after the last.
 
-use std::fs::{self, OpenOptions};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -62,6 +62,21 @@ pub(super) fn journals(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
     found.sort_unstable();
     Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+/// The bytes of a journal, without what was never written: the engine makes it 64 MiB long at once, most of it a hole.
+pub(super) fn read(journal: &Path) -> io::Result<Vec<u8>> {
+    use rustix::fs::{SeekFrom, seek};
+    let mut file = File::open(journal)?;
+    let mut end = 0;
+    // Where the file system knows no holes, all of it is data up to the end.
+    while let Ok(data) = seek(&file, SeekFrom::Data(end)) {
+        end = seek(&file, SeekFrom::Hole(data))?;
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(end).unwrap_or(0));
+    file.rewind()?;
+    file.take(end).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Checks the bytes of a journal. `commit_keyspace` is the number of the keyspace that every commit touches. A journal that

@@ -145,7 +145,7 @@ fn create(path: &Path, options: &HistoryOptions) -> Result<(), OpenError> {
 fn mend_journals(path: &Path) -> Result<(), OpenError> {
     let journals = journal::journals(path)?;
     for (index, file) in journals.iter().enumerate() {
-        let bytes = fs::read(file)?;
+        let bytes = journal::read(file)?;
         match journal::check(&bytes, META_NUMBER, index + 1 == journals.len()) {
             journal::State::Whole => {}
             journal::State::Torn { good } => {
