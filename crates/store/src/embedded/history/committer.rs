@@ -91,7 +91,7 @@ impl Committer {
     /// Runs until it is told to close, or nobody can ask any more. Syncs at the end.
     pub fn run(mut self) {
         let mut waiting = Vec::new();
-        let mut closing = None;
+        let mut closing = Vec::new();
         while let Some(first) = self.requests.blocking_recv() {
             waiting.push(first);
             let mut bytes = size(&waiting[0]);
@@ -106,18 +106,17 @@ impl Committer {
                     Request::Close { answer } => {
                         // What was sent before this is still received.
                         self.requests.close();
-                        closing = Some(answer);
+                        closing.push(answer);
                     }
                     request => work.push(request),
                 }
             }
             self.write(work);
         }
-        let synced = self.tables.db.persist(PersistMode::SyncAll).map_err(|error| self.failed(&error));
-        // The engine is let go of before anybody hears that it is.
-        drop(self);
-        if let Some(answer) = closing {
-            let _ = answer.send(synced);
+        let synced = self.tables.db.persist(PersistMode::SyncAll);
+        for answer in closing {
+            // Whoever asked may have gone.
+            let _ = answer.send(synced.as_ref().copied().map_err(|error| self.failed(error)));
         }
     }
 
