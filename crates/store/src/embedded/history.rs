@@ -55,7 +55,7 @@ pub struct HistoryOptions {
     /// Memory for what was read lately, in bytes; taken as it is needed.
     pub cache_bytes: u64,
     /// Memory for events that are not in a table yet, in bytes, before they are made one; other rows take half as much for
-    /// each kind. Up to four times as much while the disk is behind.
+    /// each kind. Up to four times as much while the disk is behind. Fixed when the history is created.
     pub memtable_bytes: u64,
     /// Most that the journals take on the disk before memtables are made tables to free them, in bytes; at least
     /// [`HistoryOptions::LEAST_JOURNAL_BYTES`]. A start after a crash reads them all.

@@ -6,7 +6,8 @@
 //! a torn tail is cut off (a copy stays beside the journal), and damage that touches acknowledged writes is refused.
 //!
 //! The two are told apart by how [`super::committer`] writes: a commit is synced before anything is written after it.
-//! What was not synced is thus at most some writes that carry only read markers, and one commit as the very last.
+//! What was not synced is thus at most some writes that carry only read markers, and one commit as the very last. (A text
+//! cannot pass for a batch in the search for what follows: it holds no control characters, and a batch begins with one.)
 //!
 //! The form of a journal (fjall 3): batches of `1, items u32, seqno u64`, then the items (`2, ...` or `4, keyspace u64`),
 //! then `3, checksum of the items (XXH3) u64, "FJL" 3`; little-endian; zeros after the last.
