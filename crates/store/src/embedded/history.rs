@@ -55,7 +55,7 @@ pub struct HistoryOptions {
     /// Memory for what was read lately, in bytes; taken as it is needed.
     pub cache_bytes: u64,
     /// Memory for events that are not in a table yet, in bytes, before they are made one; other rows take half as much for
-    /// each kind. Up to four times as much while the disk is behind.
+    /// each kind. Up to four times as much while the disk is behind. Fixed when the history is created.
     pub memtable_bytes: u64,
     /// Most that the journals take on the disk before memtables are made tables to free them, in bytes; at least
     /// [`HistoryOptions::LEAST_JOURNAL_BYTES`]. A start after a crash reads them all.
@@ -168,7 +168,11 @@ impl EmbeddedHistory {
 
     /// Could the last write be made?
     pub fn write_state(&self) -> WriteState {
-        self.state.read().clone()
+        match self.state.read().clone() {
+            WriteState::Failed(reason) => WriteState::Failed(reason),
+            _ if self.writer.as_ref().is_none_or(JoinHandle::is_finished) => WriteState::Failed(stopped().to_string()),
+            state => state,
+        }
     }
 
     /// Bytes that the history takes on the disk.
@@ -181,7 +185,7 @@ impl EmbeddedHistory {
     pub async fn close(&self) -> Result<(), StoreError> {
         let (answer, closed) = oneshot::channel();
         match self.requests()?.send(Request::Close { answer }).await {
-            Ok(()) => closed.await.unwrap_or(Ok(())),
+            Ok(()) => closed.await.unwrap_or_else(|_| Err(stopped())),
             Err(_) => Ok(()),
         }
     }
@@ -194,7 +198,7 @@ impl EmbeddedHistory {
     /// Hands a request to the writer and waits for the answer.
     async fn ask<T>(&self, request: Request, answer: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
         self.requests()?.send(request).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        answer.await.map_err(|_| stopped())?
     }
 
     /// Reads one row on the calling task.
@@ -230,6 +234,11 @@ impl Drop for EmbeddedHistory {
 
 fn closed() -> StoreError {
     StoreError::ReadOnly("the history is closed".to_owned())
+}
+
+/// The writer ended without an answer: it was closed at that moment, or it panicked.
+fn stopped() -> StoreError {
+    StoreError::ReadOnly("the history's writer has ended".to_owned())
 }
 
 fn decoded<T: Stored>(value: Option<fjall::Slice>) -> Result<Option<T>, StoreError> {

@@ -133,8 +133,6 @@ fn create(path: &Path, options: &HistoryOptions) -> Result<(), OpenError> {
     }
     tables.meta.insert(key::FORMAT, FORMAT.to_be_bytes())?;
     tables.db.persist(PersistMode::SyncAll)?;
-    // In a table of its own, so that this one row keeps no journal from being removed.
-    tables.meta.rotate_memtable_and_wait()?;
     drop(tables);
     fs::rename(&new, path)?;
     if let Some(parent) = path.parent() {
@@ -145,19 +143,20 @@ fn create(path: &Path, options: &HistoryOptions) -> Result<(), OpenError> {
 
 /// Cuts off what a power cut left of an unacknowledged write; refuses damage that touches acknowledged ones.
 fn mend_journals(path: &Path) -> Result<(), OpenError> {
-    let journals = journal::journals(path)?;
-    for (index, file) in journals.iter().enumerate() {
-        let bytes = fs::read(file)?;
-        match journal::check(&bytes, META_NUMBER, index + 1 == journals.len()) {
-            journal::State::Whole => {}
-            journal::State::Torn { good } => {
-                let length = journal::cut(file, &bytes, good)?;
-                tracing::warn!(
-                    journal = %file.display(), bytes = length,
-                    "the history ended in the middle of a write that was never acknowledged; it is cut off"
-                );
-            }
-            journal::State::Damaged { at } => return Err(OpenError::Damaged(damaged(file, at))),
+    let checked = journal::check_all(path, META_NUMBER)?;
+    // Nothing is changed when there is damage anywhere.
+    if let Some((file, journal::State::Damaged { at })) =
+        checked.iter().find(|(_, state)| matches!(state, journal::State::Damaged { .. }))
+    {
+        return Err(OpenError::Damaged(damaged(file, *at)));
+    }
+    for (file, state) in checked {
+        if let journal::State::Torn { good } = state {
+            let length = journal::cut(&file, good)?;
+            tracing::warn!(
+                journal = %file.display(), bytes = length,
+                "the history ended in the middle of a write that was never acknowledged; it is cut off"
+            );
         }
     }
     Ok(())
