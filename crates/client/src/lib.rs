@@ -6,6 +6,7 @@
 
 pub mod api;
 mod client;
+pub mod command_line;
 pub mod connection;
 mod error;
 pub mod storage;
