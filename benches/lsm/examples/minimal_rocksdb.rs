@@ -11,7 +11,7 @@ fn main() -> anyhow::Result<()> {
     batch.put(b"key", b"value");
     let mut write = WriteOptions::default();
     write.set_sync(true);
-    db.write_opt(&batch, &write)?;
+    db.write_opt(batch, &write)?;
     anyhow::ensure!(db.get(b"key")?.as_deref() == Some(b"value"));
     Ok(())
 }

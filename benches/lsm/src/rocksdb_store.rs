@@ -74,7 +74,7 @@ impl Store for RocksdbStore {
         for (key, value) in &batch.heads {
             write.put_cf(heads, key, value);
         }
-        Ok(self.db.write_opt(&write, &self.write)?)
+        Ok(self.db.write_opt(write, &self.write)?)
     }
 
     fn page(&self, first: &RowKey, last: &RowKey) -> Result<Vec<Row>> {

@@ -1,7 +1,7 @@
 //! Why a command is refused, each reason with a stable code.
 
 use crate::Role;
-use crate::limits::{EDITS_PER_MESSAGE, GROUP_MEMBERS, REACTION_EMOJI_PER_MESSAGE, TEXT_CHARACTERS};
+use crate::limits::{EDITS_PER_MESSAGE, GROUP_MEMBERS, TEXT_CHARACTERS};
 use crate::name::InvalidName;
 
 /// Why a command changes nothing.
@@ -72,9 +72,6 @@ pub enum Refusal {
     /// The message was deleted for everyone.
     #[error("the message was deleted")]
     MessageRedacted,
-    /// The message has too many different emoji.
-    #[error("a message has at most {REACTION_EMOJI_PER_MESSAGE} different reactions")]
-    TooManyReactions,
     /// The message was edited too often.
     #[error("a message can be edited at most {EDITS_PER_MESSAGE} times")]
     TooManyEdits,
@@ -108,7 +105,6 @@ impl Refusal {
             Refusal::UnknownMessage { .. } => "unknown_message",
             Refusal::NotYourMessage => "not_your_message",
             Refusal::MessageRedacted => "message_redacted",
-            Refusal::TooManyReactions => "too_many_reactions",
             Refusal::TooManyEdits => "too_many_edits",
             Refusal::StaleTag => "stale_tag",
         }

@@ -1,1 +1,18 @@
-//! Placeholder
+//! The banter server: the shells around the model. One module for each role, `api`, `gateway`, `worker` and `presence`; what they share
+//! beside them. Data flows one way: gateway -> queue -> worker -> history -> delivery -> gateway.
+
+pub mod api;
+pub mod auth;
+pub mod clock;
+pub mod commands;
+pub mod conversations;
+pub mod doctor;
+pub mod gateway;
+pub mod listener;
+pub mod metrics;
+pub mod node;
+pub mod presence;
+pub mod rate_limit;
+pub mod secret_key;
+pub mod serve;
+pub mod worker;

@@ -29,22 +29,28 @@ pub trait Directory: Send + Sync + 'static {
     async fn settings(&self, user: UserId) -> Result<Option<Settings>, DirectoryError>;
     /// Replaces a user's settings.
     async fn set_settings(&self, user: UserId, settings: Settings) -> Result<(), DirectoryError>;
-    /// Removes a user and every row that names them. The handle is free again.
-    async fn delete_user(&self, user: UserId) -> Result<(), DirectoryError>;
+    /// Removes a user and every row that names them, but for [`Directory::removed_devices`]. The handle is free again.
+    async fn delete_user(&self, user: UserId, now: Millis) -> Result<(), DirectoryError>;
 
     // Devices.
 
     /// Adds a device, its refresh generation being 1. When the user then has more than `most`, those used longest ago are
-    /// removed; they are returned.
+    /// removed (the new one is not); they are returned.
     async fn create_device(&self, device: Device, most: usize) -> Result<Vec<DeviceId>, DirectoryError>;
     /// A user's devices, the one used last first.
     async fn devices(&self, user: UserId) -> Result<Vec<Device>, DirectoryError>;
     /// Removes a device of a user. Returns whether there was one.
-    async fn delete_device(&self, user: UserId, device: DeviceId) -> Result<bool, DirectoryError>;
+    async fn delete_device(&self, user: UserId, device: DeviceId, now: Millis) -> Result<bool, DirectoryError>;
     /// Removes all devices of a user but `keep`. Returns the removed ones.
-    async fn delete_other_devices(&self, user: UserId, keep: Option<DeviceId>) -> Result<Vec<DeviceId>, DirectoryError>;
+    async fn delete_other_devices(
+        &self,
+        user: UserId,
+        keep: Option<DeviceId>,
+        now: Millis,
+    ) -> Result<Vec<DeviceId>, DirectoryError>;
     /// Uses the refresh token of `generation`. One that was used before removes the device, unless it is the one before the
-    /// current and was used less than `leeway_ms` ago: then the answer to that use was lost on its way.
+    /// current and was used less than `leeway_ms` ago: then the answer to that use was lost on its way. A generation above the
+    /// current one (the directory was set back) is unknown.
     async fn rotate_refresh(
         &self,
         device: DeviceId,
@@ -52,6 +58,10 @@ pub trait Directory: Send + Sync + 'static {
         now: Millis,
         leeway_ms: u64,
     ) -> Result<Rotation, DirectoryError>;
+    /// Devices that were removed at `since` or later, by whichever method, each with its user and when. Access tokens are
+    /// checked without the directory, so a removed device has to be refused until its last one has expired. They are kept for
+    /// at least [`REMOVED_DEVICES_KEPT_MS`]. The times are those that the removing nodes gave: ask from a little earlier.
+    async fn removed_devices(&self, since: Millis) -> Result<Vec<(DeviceId, UserId, Millis)>, DirectoryError>;
 
     // Friends and blocks.
 
@@ -77,13 +87,16 @@ pub trait Directory: Send + Sync + 'static {
 
     // Presence and groups.
 
-    /// Notes when users were last online; a time only grows.
+    /// Notes when users were last online; a time only grows. Any number of users; those that do not exist are passed over.
     async fn set_last_seen(&self, seen: &[(UserId, Millis)]) -> Result<(), DirectoryError>;
     /// When users were last online, where known. At most 200.
     async fn last_seen(&self, users: &[UserId]) -> Result<Vec<(UserId, Millis)>, DirectoryError>;
     /// The group that `user` made under `key`; `group` if they made none yet, which is then noted.
     async fn group_for_key(&self, user: UserId, key: &str, group: GroupId) -> Result<GroupId, DirectoryError>;
 }
+
+/// How long removed devices are kept, in milliseconds: a day, far longer than any access token lives.
+pub const REMOVED_DEVICES_KEPT_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The directory did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -188,7 +201,7 @@ pub enum Rotation {
         /// Whose device it was.
         user: UserId,
     },
-    /// There is no such device (any more).
+    /// There is no such device (any more), or it has not come to that generation.
     Unknown,
 }
 

@@ -1,6 +1,7 @@
 //! History: the store of logs.
 
 use async_trait::async_trait;
+use banter_model::encoding::Stored;
 use banter_model::{Conversation, ConversationId, DeviceId, Event, Head, Marker, Membership, Millis, Roster, Seq, Tag, UserId};
 
 use crate::StoreError;
@@ -112,6 +113,19 @@ pub struct Progress {
     pub delivered: Seq,
     /// When one of these last grew, in milliseconds since the Unix epoch.
     pub changed_at: Millis,
+}
+
+impl Stored for Progress {}
+
+impl Progress {
+    /// The registers after `advance`: each the greater of what it was and what it is asked to be. `now` is noted if one
+    /// grew.
+    pub fn advanced(self, advance: Advance, now: Option<Millis>) -> Progress {
+        let (read, delivered) = (self.read.max(advance.read), self.delivered.max(advance.delivered));
+        let grew = (read, delivered) != (self.read, self.delivered);
+        let changed_at = now.filter(|_| grew).map_or(self.changed_at, |now| now.max(self.changed_at));
+        Progress { read, delivered, changed_at }
+    }
 }
 
 /// What to move forward.

@@ -182,3 +182,24 @@ fn a_replay_that_sees_a_later_redaction_decides_as_it_did_before() {
     assert_eq!(replay(&mut before.clone(), &mut message), first);
     assert_eq!(message, stored);
 }
+
+#[test]
+fn the_hundredth_edit_is_the_last_and_in_a_replay_too() {
+    let mut direct = Conversation::new(ConversationId::direct(ADA, BOB).unwrap());
+    let mut message = applied(&mut direct, ADA, say("one"));
+    let mut replayed = direct.clone();
+    let edit = |conversation: &mut Conversation, message: &mut Event| {
+        let action = Action::Edit { target: 1, text: "more".into(), mentions: vec![] };
+        let command = command(conversation, ADA, None, action);
+        let outcome = apply(conversation, 1, command, Some(&Target::of(message)));
+        if let Outcome::Applied { event, .. } = &outcome {
+            crate::amend::amend(message, event);
+        }
+        outcome
+    };
+    let first: Vec<Outcome> = (0..=EDITS_PER_MESSAGE).map(|_| edit(&mut direct, &mut message)).collect();
+    assert!(first[..EDITS_PER_MESSAGE].iter().all(|outcome| matches!(outcome, Outcome::Applied { .. })));
+    assert_eq!(first[EDITS_PER_MESSAGE], Outcome::Refused(Refusal::TooManyEdits));
+    let again: Vec<Outcome> = (0..=EDITS_PER_MESSAGE).map(|_| edit(&mut replayed, &mut message)).collect();
+    assert_eq!(again, first);
+}

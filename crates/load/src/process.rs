@@ -1,0 +1,68 @@
+//! What the kernel counts of a process, and what a sync of the disk takes.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use hdrhistogram::Histogram;
+
+/// Clock ticks a second, in which the kernel counts processor time (`USER_HZ`, 100 on every Linux in use).
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Bytes of resident memory of a process, and the part of it that is anonymous (not pages of files).
+pub fn resident(pid: u32) -> Result<(u64, u64)> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let field = |name: &str| -> Result<u64> {
+        let line = status.lines().find(|line| line.starts_with(name)).with_context(|| format!("no {name}"))?;
+        Ok(line.split_whitespace().nth(1).context("no value")?.parse::<u64>()? * 1024)
+    };
+    Ok((field("VmRSS:")?, field("RssAnon:")?))
+}
+
+/// Seconds of processor time that a process has used.
+pub fn cpu_seconds(pid: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The second field is the name in parentheses, which may hold spaces; utime and stime are fields 14 and 15.
+    let fields: Vec<&str> = stat.rsplit_once(')').context("no name")?.1.split_whitespace().collect();
+    let ticks = fields.get(11).context("no utime")?.parse::<f64>()? + fields.get(12).context("no stime")?.parse::<f64>()?;
+    Ok(ticks / TICKS_PER_SECOND)
+}
+
+/// Bytes of kernel memory for TCP in this network namespace, both ends of loopback connections together.
+pub fn kernel_tcp_bytes() -> Result<u64> {
+    let text = fs::read_to_string("/proc/net/sockstat")?;
+    let line = text.lines().find(|line| line.starts_with("TCP:")).context("no TCP line")?;
+    let pages: u64 = line.rsplit(' ').next().context("no pages")?.parse()?;
+    Ok(pages * 4096)
+}
+
+/// Times of `rounds` appends of `bytes` bytes, each with an fdatasync, in microseconds.
+pub fn sync_times(folder: &Path, rounds: u32, bytes: usize) -> Result<Histogram<u64>> {
+    let path = folder.join("sync-probe");
+    let mut file = File::create(&path)?;
+    let mut times = Histogram::new(3)?;
+    let block = vec![7; bytes];
+    for _ in 0..rounds {
+        let start = Instant::now();
+        file.write_all(&block)?;
+        file.sync_data()?;
+        times.record(micros(start.elapsed()))?;
+    }
+    fs::remove_file(&path)?;
+    Ok(times)
+}
+
+/// A duration in whole microseconds, at least 1.
+pub fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).max(1)
+}
+
+/// Quantiles of a histogram of microseconds, in milliseconds.
+pub fn quantiles(times: &Histogram<u64>) -> serde_json::Value {
+    let at = |quantile: f64| times.value_at_quantile(quantile) as f64 / 1000.0;
+    serde_json::json!({
+        "p50": at(0.5), "p90": at(0.9), "p99": at(0.99), "p99.9": at(0.999), "max": times.max() as f64 / 1000.0
+    })
+}

@@ -1,0 +1,7 @@
+//! Who is who: passwords, access tokens, refresh tokens, removed devices.
+
+pub mod passwords;
+pub mod refresh_tokens;
+pub mod removed_devices;
+mod signature;
+pub mod tokens;

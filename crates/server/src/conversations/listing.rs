@@ -1,0 +1,85 @@
+//! A user's conversations, in parts.
+
+use banter_model::limits::SYNC_CONVERSATIONS;
+use banter_model::partition::partition_of;
+use banter_model::{ConversationId, Head, Membership, Millis, UserId};
+use banter_protocol::ConversationSummary;
+use banter_store::history::Progress;
+
+use super::ReadingError;
+use super::summary::summary_of;
+use super::sync_point::SyncPoint;
+use super::view::View;
+use crate::node::Node;
+
+/// Most conversations that one answer looks at: a user with more gets `more`, even if nothing changed so far.
+const LOOKED_AT: usize = 10 * SYNC_CONVERSATIONS;
+/// Most members of groups in one answer: keeps an answer to about a megabyte whatever the groups' sizes.
+const MEMBERS: usize = 20_000;
+/// How far apart the clocks of two nodes may be, and how long noting a time may take, in milliseconds.
+const SLACK_MS: Millis = 5_000;
+
+/// A part of a user's conversations.
+pub struct Part {
+    /// Those that changed, in order of their ids.
+    pub conversations: Vec<ConversationSummary>,
+    /// The last one looked at, if there are more.
+    pub more: Option<ConversationId>,
+}
+
+/// The next part of `user`'s conversations from after `after` on: those that changed since `since`, or all.
+pub async fn part(
+    node: &Node,
+    user: UserId,
+    since: Option<&SyncPoint>,
+    mut after: Option<ConversationId>,
+) -> Result<Part, ReadingError> {
+    let mut conversations = Vec::new();
+    let (mut looked_at, mut members) = (0, 0);
+    loop {
+        let memberships = node.history.memberships(user, after, SYNC_CONVERSATIONS).await?;
+        let ids: Vec<_> = memberships.iter().map(|(id, _)| *id).collect();
+        // Read after the memberships, so that no head is older than what its membership says.
+        let heads = node.history.heads(&ids).await?;
+        let last_page = memberships.len() < SYNC_CONVERSATIONS;
+        for ((id, membership), head) in memberships.into_iter().zip(heads) {
+            if conversations.len() >= SYNC_CONVERSATIONS || members >= MEMBERS || looked_at >= LOOKED_AT {
+                return Ok(Part { conversations, more: after });
+            }
+            (after, looked_at) = (Some(id), looked_at + 1);
+            let Some(head) = head else { continue };
+            if let Some(summary) = changed(node, user, since, id, membership, head).await? {
+                members += summary.group.as_ref().map_or(0, |group| group.members.len());
+                conversations.push(summary);
+            }
+        }
+        if last_page {
+            return Ok(Part { conversations, more: None });
+        }
+    }
+}
+
+/// The summary of a conversation, if something of it changed since `since`.
+async fn changed(
+    node: &Node,
+    user: UserId,
+    since: Option<&SyncPoint>,
+    id: ConversationId,
+    membership: Membership,
+    head: Head,
+) -> Result<Option<ConversationSummary>, ReadingError> {
+    let progress = node.history.progress(user, id).await?;
+    let peer = match id.peer_of(user) {
+        Some(peer) => Some(node.history.progress(peer, id).await?),
+        None => None,
+    };
+    if let Some(since) = since {
+        let known = since.positions[partition_of(id, since.positions.len() as u32) as usize];
+        let moved = |progress: &Progress| progress.changed_at + SLACK_MS >= since.at;
+        if head.position <= known && !moved(&progress) && !peer.as_ref().is_some_and(moved) {
+            return Ok(None);
+        }
+    }
+    let view = View::of(&*node.history, user, id, membership, head).await?;
+    summary_of(node, &view, progress, peer).await.map(Some)
+}

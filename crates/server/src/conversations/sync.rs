@@ -1,0 +1,61 @@
+//! What changed since a sync point.
+
+use banter_model::UserId;
+use banter_protocol::frame::SyncQuestion;
+use banter_protocol::{ErrorBody, ServerFrame};
+
+use super::ReadingError;
+use super::listing::{Part, part};
+use super::sync_point::{More, SyncPoint};
+use crate::clock::now;
+use crate::node::Node;
+
+/// Answers a sync question of `user`: a [`ServerFrame::Sync`], or why not (a point or `more` that this server never gave).
+pub async fn answer(node: &Node, user: UserId, question: &SyncQuestion) -> Result<ServerFrame, ErrorBody> {
+    let answer = sync(node, user, question).await;
+    answer.map_err(|error| error.body())
+}
+
+async fn sync(node: &Node, user: UserId, question: &SyncQuestion) -> Result<ServerFrame, ReadingError> {
+    let more = question.more.as_deref().map(|text| read_more(node, text)).transpose()?;
+    let since = match question.since.as_deref() {
+        Some(text) => known(node, read_point(node, text)?).await?,
+        None => None,
+    };
+    let (after, point) = match more {
+        Some(More { after, point }) => (Some(after), point),
+        None => (None, current_point(node).await?),
+    };
+    let Part { conversations, more } = part(node, user, since.as_ref(), after).await?;
+    let more = more.map(|after| More { after, point: point.clone() }.encode());
+    Ok(ServerFrame::Sync { conversations, point: point.encode(), more })
+}
+
+/// How far the partitions are now. Taken before anything else is read: what comes later is in the next answer.
+pub async fn current_point(node: &Node) -> Result<SyncPoint, ReadingError> {
+    let at = now();
+    let partitions = node.queue.partitions();
+    let mut positions = Vec::with_capacity(partitions as usize);
+    for partition in 0..partitions {
+        positions.push(node.history.position(partition).await?);
+    }
+    Ok(SyncPoint { at, positions })
+}
+
+/// Reads the `more` of a part, for a listing of this installation.
+pub fn read_more(node: &Node, text: &str) -> Result<More, ReadingError> {
+    let more = More::decode(text).filter(|more| more.point.positions.len() == node.queue.partitions() as usize);
+    more.ok_or_else(|| ReadingError::InvalidParameter("`more` is not one that this server gave".to_owned()))
+}
+
+fn read_point(node: &Node, text: &str) -> Result<SyncPoint, ReadingError> {
+    let point = SyncPoint::decode(text).filter(|point| point.positions.len() == node.queue.partitions() as usize);
+    point.ok_or_else(|| ReadingError::InvalidParameter("`since` is not a sync point that this server gave".to_owned()))
+}
+
+/// `since`, unless it lies in the future: then the history was put back to an earlier state, and everything is told anew.
+async fn known(node: &Node, since: SyncPoint) -> Result<Option<SyncPoint>, ReadingError> {
+    let current = current_point(node).await?;
+    let ahead = since.positions.iter().zip(&current.positions).any(|(known, stored)| known > stored);
+    Ok((!ahead).then_some(since))
+}

@@ -1,0 +1,79 @@
+//! The gateway: holds the sessions, takes their frames, and hands out what is for them.
+
+mod delivery;
+mod encoded_frame;
+pub mod hub;
+mod intake;
+mod opening;
+mod polling;
+pub mod session;
+mod socket;
+mod sweep;
+mod websocket_codec;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::routing::{get, post};
+use banter_protocol::limits::{SESSIONS_PATH, SOCKET_PATH};
+
+pub use encoded_frame::EncodedFrame;
+
+use crate::node::Node;
+
+/// How fast one session may send frames (all but `ping`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameRate {
+    /// Frames a second, in the long run.
+    pub per_second: u32,
+    /// Frames at once.
+    pub burst: u32,
+}
+
+impl FrameRate {
+    /// No limit that anything could reach.
+    pub const UNLIMITED: FrameRate = FrameRate { per_second: 1_000_000, burst: 1_000_000 };
+}
+
+impl Default for FrameRate {
+    /// What a person with several busy devices never reaches: a resend of everything unanswered in 30 conversations at once.
+    fn default() -> Self {
+        FrameRate { per_second: 100, burst: 1_000 }
+    }
+}
+
+/// The gateway of this process.
+pub struct Gateway {
+    node: Arc<Node>,
+    frame_rate: FrameRate,
+    polls: polling::Polls,
+    started: Instant,
+}
+
+impl Gateway {
+    /// The gateway of `node`.
+    pub fn new(node: Arc<Node>, frame_rate: FrameRate) -> Arc<Self> {
+        Arc::new(Gateway { node, frame_rate, polls: polling::Polls::default(), started: Instant::now() })
+    }
+
+    /// Routes of WebSocket and long polling.
+    pub fn routes(self: &Arc<Self>) -> Router {
+        Router::new()
+            .route(SOCKET_PATH, get(socket::upgrade))
+            .route(SESSIONS_PATH, post(polling::open))
+            .route(&format!("{SESSIONS_PATH}/{{session}}"), axum::routing::delete(polling::close))
+            .route(&format!("{SESSIONS_PATH}/{{session}}/frames"), get(polling::poll).post(polling::post))
+            .with_state(self.clone())
+    }
+
+    /// Seconds since the gateway was made: what silence is measured with.
+    fn seconds(&self) -> u32 {
+        u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// Milliseconds since the gateway was made: what rates are measured with.
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,75 @@
+//! A frame encoded once, for however many sessions take it.
+
+use banter_protocol::ServerFrame;
+use bytes::Bytes;
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+/// Longest header of an unmasked WebSocket frame, in bytes (RFC 6455 section 5.2).
+const HEADER_BYTES: usize = 10;
+
+/// A server frame as JSON, with the WebSocket header that goes before it. Frames from a server are not masked, so the bytes are the
+/// same for every session; a polling session takes the JSON alone. Cloning shares the bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedFrame {
+    bytes: Bytes,
+    header: u8,
+}
+
+impl EncodedFrame {
+    /// Encodes `frame`.
+    pub fn new(frame: &ServerFrame) -> Self {
+        let mut buffer = Vec::with_capacity(256);
+        buffer.extend_from_slice(&[0; HEADER_BYTES]);
+        // Writing to memory cannot fail, and a server frame has no map with keys that are not strings.
+        serde_json::to_writer(&mut buffer, frame).expect("a server frame has a JSON form");
+        Self::with_header(buffer, OpCode::Data(Data::Text))
+    }
+
+    /// A control frame of the WebSocket itself. `payload` is at most 125 bytes.
+    pub fn control(control: Control, payload: &[u8]) -> Self {
+        let mut buffer = vec![0; HEADER_BYTES];
+        buffer.extend_from_slice(payload);
+        Self::with_header(buffer, OpCode::Control(control))
+    }
+
+    /// `buffer` has [`HEADER_BYTES`] of room before the payload.
+    fn with_header(mut buffer: Vec<u8>, opcode: OpCode) -> Self {
+        let payload = (buffer.len() - HEADER_BYTES) as u64;
+        let header = FrameHeader { opcode, ..FrameHeader::default() };
+        let length = header.len(payload);
+        let start = HEADER_BYTES - length;
+        // The slice has just the header's length.
+        header.format(payload, &mut &mut buffer[start..HEADER_BYTES]).expect("the header fits");
+        EncodedFrame { bytes: Bytes::from(buffer).slice(start..), header: length as u8 }
+    }
+
+    /// Header and payload, for a WebSocket.
+    pub fn socket_bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The payload alone.
+    pub fn json(&self) -> &[u8] {
+        &self.bytes[usize::from(self.header)..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_and_payload() {
+        let pong = EncodedFrame::new(&ServerFrame::Pong {});
+        assert_eq!(pong.json(), br#"{"type":"pong"}"#);
+        assert_eq!(pong.socket_bytes()[..2], [0x81, 15]);
+        let long = EncodedFrame::new(&ServerFrame::Bye { code: 1001, message: "x".repeat(70_000) });
+        let length = long.json().len() as u64;
+        assert_eq!(long.socket_bytes()[..2], [0x81, 127]);
+        assert_eq!(long.socket_bytes()[2..10], length.to_be_bytes());
+        assert_eq!(long.socket_bytes().len(), 10 + long.json().len());
+        let ping = EncodedFrame::control(Control::Pong, b"abc");
+        assert_eq!(ping.socket_bytes()[..], [0x8a, 3, b'a', b'b', b'c']);
+    }
+}

@@ -1,0 +1,328 @@
+//! Frames of devices: what each does.
+//!
+//! What needs no waiting is done at once (the common case: a message to somebody known). Everything else becomes a future that the
+//! session waits for before it takes its next frame, so that frames of one session are done in order.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use banter_model::{Action, Command, ConversationId, EventId, Mention, Refusal, Seq, Tag, UserId, mention};
+use banter_protocol::frame::{self, ClientFrame};
+use banter_protocol::{ErrorCode, ServerFrame};
+use banter_store::queue::PushError;
+use banter_store::{Envelope, Origin};
+
+use crate::conversations::{receipts, sync};
+use crate::gateway::session::Session;
+use crate::gateway::Gateway;
+use crate::worker::Failure;
+
+/// What a session waits for before it takes its next frame.
+pub type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What became of a frame.
+pub enum Taken {
+    /// It is done.
+    Done,
+    /// It was not a frame; the device was told.
+    Malformed,
+    /// It is done when this is.
+    Waiting(Waiting),
+}
+
+/// A command as it came in a frame, for its answer.
+#[derive(Clone, Copy)]
+struct Asked {
+    tag: Tag,
+    conversation: ConversationId,
+}
+
+impl Gateway {
+    /// Takes one frame of a session that stands.
+    pub fn take(self: &Arc<Self>, session: &Arc<Session>, json: &[u8]) -> Taken {
+        self.node.metrics.frames_taken.inc();
+        let frame = match serde_json::from_slice(json) {
+            Ok(frame) => frame,
+            Err(error) => {
+                self.malformed(session, json, &error);
+                return Taken::Malformed;
+            }
+        };
+        if matches!(frame, ClientFrame::Ping(_)) {
+            self.give(session, &ServerFrame::Pong {});
+            return Taken::Done;
+        }
+        let rate = self.frame_rate;
+        if let Err(wait_ms) = session.command_rate.check(self.milliseconds(), rate.per_second, rate.burst) {
+            self.rate_limited(session, &frame, wait_ms.div_ceil(1_000).max(1));
+            return Taken::Done;
+        }
+        match frame {
+            ClientFrame::Send(frame::Send { tag, conversation, text, reply_to }) => {
+                let action = Action::Send { text, reply_to, mentions: Vec::new() };
+                self.command(session, Asked { tag, conversation }, action)
+            }
+            ClientFrame::Edit(frame::Edit { tag, conversation, target, text }) => {
+                self.command(session, Asked { tag, conversation }, Action::Edit { target, text, mentions: Vec::new() })
+            }
+            ClientFrame::Redact(frame::Redact { tag, conversation, target }) => {
+                self.command(session, Asked { tag, conversation }, Action::Redact { target })
+            }
+            ClientFrame::React(frame::React { tag, conversation, target, emoji, add }) => {
+                self.command(session, Asked { tag, conversation }, Action::React { target, emoji, add })
+            }
+            ClientFrame::Typing(frame::Typing { conversation }) => self.typing(session, conversation),
+            ClientFrame::Read(up_to) => self.waiting(session, async move |gateway, session| {
+                let done = receipts::read(&gateway.node, session.user, up_to.conversation, up_to.seq, Some(session.number)).await;
+                gateway.tell_failure(&session, done.map(|_| ()), Some(up_to.conversation));
+            }),
+            ClientFrame::Delivered(up_to) => self.waiting(session, async move |gateway, session| {
+                let done = receipts::delivered(&gateway.node, session.user, up_to.conversation, up_to.seq).await;
+                gateway.tell_failure(&session, done, Some(up_to.conversation));
+            }),
+            ClientFrame::Presence(question) => self.presence(session, question.users),
+            ClientFrame::Sync(question) => self.waiting(session, async move |gateway, session| {
+                match sync::answer(&gateway.node, session.user, &question).await {
+                    Ok(answer) => gateway.give(&session, &answer),
+                    Err(body) => gateway.tell_failure(&session, Err(body), None),
+                }
+            }),
+            ClientFrame::Hello(_) | ClientFrame::Resume(_) => {
+                self.refuse(session, ErrorCode::InvalidFrame.code(), "the session stands already".to_owned(), None, None);
+                Taken::Malformed
+            }
+            ClientFrame::Ping(_) => Taken::Done,
+        }
+    }
+
+    /// Encodes a frame for one session.
+    pub fn give(&self, session: &Session, frame: &ServerFrame) {
+        let hub = &self.node.hub;
+        hub.count(session.push(hub.encode(frame)));
+    }
+
+    fn waiting<F>(self: &Arc<Self>, session: &Arc<Session>, work: impl FnOnce(Arc<Self>, Arc<Session>) -> F) -> Taken
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Taken::Waiting(Box::pin(work(self.clone(), session.clone())))
+    }
+
+    // Commands.
+
+    fn command(self: &Arc<Self>, session: &Arc<Session>, asked: Asked, action: Action) -> Taken {
+        if let Err(refusal) = action.check() {
+            self.answer_failure(session, asked, &refusal.into());
+            return Taken::Done;
+        }
+        if self.needs_no_waiting(session.user, asked.conversation, &action) {
+            if let Ok(id) = self.node.ids.try_next() {
+                return self.queue(session, asked, action, EventId(id));
+            }
+        }
+        self.waiting(session, async move |gateway, session| match gateway.prepare(session.user, asked.conversation, action).await {
+            Ok((action, id)) => {
+                if let Taken::Waiting(waiting) = gateway.queue(&session, asked, action, id) {
+                    waiting.await;
+                }
+            }
+            Err(failure) => gateway.answer_failure(&session, asked, &failure),
+        })
+    }
+
+    /// Can be seen at once that `user` may do `action`, and does the text name nobody?
+    fn needs_no_waiting(&self, user: UserId, conversation: ConversationId, action: &Action) -> bool {
+        let Action::Send { text, reply_to: None, .. } = action else { return false };
+        let allowed = match conversation {
+            // The fold knows who is in a group.
+            ConversationId::Group(_) => true,
+            ConversationId::Direct(..) => conversation
+                .peer_of(user)
+                .and_then(|peer| self.node.relations.known(user, peer))
+                .is_some_and(|relation| relation.may_write()),
+        };
+        allowed && !text.contains('@')
+    }
+
+    /// Checks what needs waiting: blocks and settings, what the sender may see, and who is named in the text.
+    async fn prepare(&self, user: UserId, conversation: ConversationId, mut action: Action) -> Result<(Action, EventId), Failure> {
+        let node = &self.node;
+        match conversation {
+            ConversationId::Direct(..) => {
+                let peer = conversation.peer_of(user).ok_or(Refusal::NotAMember)?;
+                // Taking back one's own words is always allowed.
+                if !matches!(action, Action::Redact { .. }) {
+                    let relation = node.relations.of(user, peer).await.map_err(|_| Failure::Unavailable(ErrorCode::StorageUnavailable))?;
+                    let relation = relation.ok_or(Failure::Unavailable(ErrorCode::UnknownUser))?;
+                    if !relation.may_write() {
+                        return Err(Failure::Unavailable(ErrorCode::MayNotWrite));
+                    }
+                }
+            }
+            ConversationId::Group(_) => {
+                if let Some(seq) = named_place(&action) {
+                    let membership = node.history.membership(user, conversation).await.map_err(Failure::from_store)?;
+                    let membership = membership.ok_or(Refusal::NotAMember)?;
+                    if !membership.sees(seq) {
+                        return Err(Refusal::UnknownMessage { seq }.into());
+                    }
+                }
+            }
+        }
+        if let Action::Send { text, mentions, .. } | Action::Edit { text, mentions, .. } = &mut action {
+            *mentions = self.mentions(conversation, text).await?;
+        }
+        let id = node.ids.next().await.map_err(|_| Failure::Unavailable(ErrorCode::ClockBehind))?;
+        Ok((action, EventId(id)))
+    }
+
+    /// The members that `text` names.
+    async fn mentions(&self, conversation: ConversationId, text: &str) -> Result<Vec<Mention>, Failure> {
+        let candidates = mention::find(text);
+        if candidates.is_empty() {
+            return Ok(Vec::new());
+        }
+        let members: Vec<UserId> = match conversation {
+            ConversationId::Direct(low, high) => vec![low, high],
+            ConversationId::Group(_) => {
+                let roster = self.node.history.roster(conversation).await.map_err(Failure::from_store)?;
+                roster.unwrap_or_default().members.iter().map(|member| member.user).collect()
+            }
+        };
+        let users =
+            self.node.directory.users(&members).await.map_err(|_| Failure::Unavailable(ErrorCode::StorageUnavailable))?;
+        let found = candidates.into_iter().filter_map(|candidate| {
+            let user = users.iter().find(|user| user.handle == candidate.handle)?.id;
+            Some(Mention { user, start: candidate.start, length: candidate.length })
+        });
+        Ok(found.collect())
+    }
+
+    /// Hands a command that was checked to the queue; waits when it is full.
+    fn queue(self: &Arc<Self>, session: &Arc<Session>, asked: Asked, action: Action, id: EventId) -> Taken {
+        let Asked { tag, conversation } = asked;
+        let command = Command { conversation, sender: session.user, device: session.device, tag: Some(tag), id, action };
+        let origin = Origin { gateway: self.node.number, session: session.number };
+        session.asked();
+        match self.node.queue.try_push(Envelope { command, origin }) {
+            Ok(()) => Taken::Done,
+            Err(PushError::Full(envelope)) => self.waiting(session, async move |gateway, session| {
+                if gateway.node.queue.push(*envelope).await.is_err() {
+                    session.answered();
+                    gateway.answer_failure(&session, asked, &Failure::Unavailable(ErrorCode::ShuttingDown));
+                }
+            }),
+            Err(PushError::Closed) => {
+                session.answered();
+                self.answer_failure(session, asked, &Failure::Unavailable(ErrorCode::ShuttingDown));
+                Taken::Done
+            }
+        }
+    }
+
+    // Typing and presence.
+
+    fn typing(self: &Arc<Self>, session: &Arc<Session>, conversation: ConversationId) -> Taken {
+        self.waiting(session, async move |gateway, session| {
+            let node = &gateway.node;
+            let user = session.user;
+            // Nobody waits for this: whatever stands in its way, it is dropped in silence.
+            let others: Vec<UserId> = match conversation.peer_of(user) {
+                Some(peer) => match node.relations.of(user, peer).await {
+                    Ok(Some(relation)) if relation.may_write() => vec![peer],
+                    _ => return,
+                },
+                None => match node.history.roster(conversation).await {
+                    Ok(Some(roster)) if roster.member(user).is_some() => roster.members.iter().map(|member| member.user).collect(),
+                    _ => return,
+                },
+            };
+            let mut frame = None;
+            for other in others.into_iter().filter(|other| *other != user && node.hub.has_session(*other)) {
+                let frame = frame.get_or_insert_with(|| node.hub.encode(&ServerFrame::Typing { conversation, user }));
+                node.hub.send_encoded(other, frame, None);
+            }
+        })
+    }
+
+    fn presence(self: &Arc<Self>, session: &Arc<Session>, users: Vec<UserId>) -> Taken {
+        if users.len() > banter_model::limits::USERS_PER_QUESTION {
+            let message = format!("at most {} users in one question", banter_model::limits::USERS_PER_QUESTION);
+            self.refuse(session, ErrorCode::InvalidFrame.code(), message, None, None);
+            return Taken::Done;
+        }
+        self.waiting(session, async move |gateway, session| match gateway.node.presence.of(session.user, &users).await {
+            Ok(users) => gateway.give(&session, &ServerFrame::Presence { users }),
+            Err(error) => {
+                tracing::error!(%error, "presence");
+                let failure = Failure::Unavailable(ErrorCode::StorageUnavailable);
+                gateway.refuse(&session, failure.code(), failure.to_string(), None, failure.retry_after());
+            }
+        })
+    }
+
+    // Errors.
+
+    fn malformed(&self, session: &Session, json: &[u8], error: &serde_json::Error) {
+        // Told with the command's tag and conversation where they can be read, so that the device knows which frame it was.
+        let parts: Option<serde_json::Value> = serde_json::from_slice(json).ok();
+        let tag = parts.as_ref().and_then(|parts| parts.get("tag")?.as_u64());
+        let conversation = parts.as_ref().and_then(|parts| parts.get("conversation")?.as_str()?.parse().ok());
+        let wrong_tag = tag.and_then(|tag| Tag::new(tag).err());
+        match wrong_tag {
+            Some(invalid) => self.tell(session, ErrorCode::InvalidTag.code(), invalid.to_string(), tag, conversation, None),
+            None => self.tell(session, ErrorCode::InvalidFrame.code(), error.to_string(), tag, conversation, None),
+        }
+    }
+
+    fn rate_limited(&self, session: &Session, frame: &ClientFrame, retry_after: u64) {
+        let asked = match frame {
+            ClientFrame::Send(send) => Some((send.tag, send.conversation)),
+            ClientFrame::Edit(edit) => Some((edit.tag, edit.conversation)),
+            ClientFrame::Redact(redact) => Some((redact.tag, redact.conversation)),
+            ClientFrame::React(react) => Some((react.tag, react.conversation)),
+            _ => None,
+        };
+        let rate = self.frame_rate;
+        let message = format!("at most {} frames at once and {} a second", rate.burst, rate.per_second);
+        let (tag, conversation) = asked.unzip();
+        self.tell(session, ErrorCode::RateLimited.code(), message, tag.map(Tag::get), conversation, Some(retry_after));
+    }
+
+    fn answer_failure(&self, session: &Session, asked: Asked, failure: &Failure) {
+        self.refuse(session, failure.code(), failure.to_string(), Some(asked), failure.retry_after());
+    }
+
+    fn tell_failure(&self, session: &Session, done: Result<(), banter_protocol::ErrorBody>, conversation: Option<ConversationId>) {
+        if let Err(body) = done {
+            self.tell(session, &body.code, body.message, None, conversation, body.retry_after);
+        }
+    }
+
+    fn refuse(&self, session: &Session, code: &str, message: String, asked: Option<Asked>, retry_after: Option<u64>) {
+        let (tag, conversation) = asked.map(|asked| (asked.tag.get(), asked.conversation)).unzip();
+        self.tell(session, code, message, tag, conversation, retry_after);
+    }
+
+    fn tell(
+        &self,
+        session: &Session,
+        code: &str,
+        message: String,
+        tag: Option<u64>,
+        conversation: Option<ConversationId>,
+        retry_after: Option<u64>,
+    ) {
+        self.node.metrics.refused(code);
+        self.give(session, &ServerFrame::Error { code: code.to_owned(), message, tag, conversation, retry_after });
+    }
+}
+
+/// The earlier event that an action names: the message it amends or answers.
+fn named_place(action: &Action) -> Option<Seq> {
+    match action {
+        Action::Send { reply_to, .. } => *reply_to,
+        other => other.target(),
+    }
+}

@@ -1,0 +1,237 @@
+//! A session over long polling: the same frames, in arrays.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use banter_model::limits::FRAME_BYTES;
+use banter_protocol::limits::{POLL_FRAMES, POLL_MS};
+use banter_protocol::{ErrorBody, ErrorCode, ServerFrame, close_code};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::{StatusCode, header};
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+
+use crate::gateway::intake::Taken;
+use crate::gateway::session::{End, Session, Transport};
+use crate::gateway::{EncodedFrame, Gateway};
+
+/// Most bytes in one post: the largest frame, and room for small ones.
+const POST_BYTES: usize = 2 * FRAME_BYTES;
+/// The longest that a post's body may take to arrive.
+const POST_TIME: Duration = Duration::from_secs(10);
+/// How often it is looked whether a session with too many unanswered commands may go on.
+const UNANSWERED_PAUSE: Duration = Duration::from_millis(5);
+/// The longest that a post waits for answers to earlier commands.
+const UNANSWERED_TIME: Duration = Duration::from_secs(20);
+/// Bytes of the secret name of a session.
+const NAME_BYTES: usize = 16;
+
+/// The polling sessions of this gateway, by their secret names.
+#[derive(Default)]
+pub struct Polls(Mutex<HashMap<String, Arc<PollSession>>>);
+
+struct PollSession {
+    session: Arc<Session>,
+    /// Posts of one session are taken one after the other.
+    posts: tokio::sync::Mutex<()>,
+    /// The number of the latest poll: an earlier one that still waits gives way.
+    latest: AtomicU64,
+    answered: Mutex<Answered>,
+}
+
+/// The last answer, kept until a poll with its cursor confirms it.
+#[derive(Default)]
+struct Answered {
+    cursor: u64,
+    frames: Vec<EncodedFrame>,
+}
+
+/// The query of a poll.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct After {
+    after: u64,
+}
+
+impl Polls {
+    fn get(&self, name: &str) -> Option<Arc<PollSession>> {
+        self.0.lock().get(name).cloned()
+    }
+
+    fn remove(&self, name: &str) -> Option<Arc<PollSession>> {
+        self.0.lock().remove(name)
+    }
+
+    /// Takes out the sessions for which `over` says so.
+    pub fn take_out(&self, over: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
+        self.0.lock().extract_if(|_, poll| over(&poll.session)).map(|(_, poll)| poll.session.clone()).collect()
+    }
+}
+
+/// `POST /v1/sessions`.
+pub async fn open(State(gateway): State<Arc<Gateway>>, body: Body) -> Response {
+    let json = match read(body, FRAME_BYTES).await {
+        Ok(json) => json,
+        Err(error) => return gateway.refused(error),
+    };
+    let (session, waiting) = match gateway.open(&json, Transport::Polling) {
+        Ok(opened) => opened,
+        Err(rejected) => return gateway.refused((rejected.code, rejected.end.message.to_owned())),
+    };
+    let name = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; NAME_BYTES]>());
+    let poll = Arc::new(PollSession {
+        session: session.clone(),
+        posts: tokio::sync::Mutex::default(),
+        latest: AtomicU64::new(0),
+        answered: Mutex::default(),
+    });
+    gateway.polls.0.lock().insert(name.clone(), poll);
+    if let Some(waiting) = waiting {
+        waiting.await;
+    }
+    let (frames, _) = session.take(POLL_FRAMES);
+    answer(StatusCode::CREATED, format!(r#"{{"session":"{name}","frames":{},"cursor":0}}"#, array(frames.iter())))
+}
+
+/// `GET /v1/sessions/{session}/frames?after=<cursor>`.
+pub async fn poll(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>, query: Result<Query<After>, QueryRejection>) -> Response {
+    let Some(poll) = gateway.polls.get(&name) else { return gateway.unknown_session() };
+    let Ok(Query(After { after })) = query else {
+        return gateway.refused((ErrorCode::InvalidParameter, "`after` is the cursor of the last answer".to_owned()));
+    };
+    let session = &poll.session;
+    session.hear(gateway.seconds());
+    let number = poll.latest.fetch_add(1, Ordering::AcqRel) + 1;
+    session.wake();
+    {
+        let mut answered = poll.answered.lock();
+        match answered.cursor.checked_sub(after) {
+            Some(0) => answered.frames = Vec::new(),
+            // The answer was lost on its way: the very same again.
+            Some(1) => return answer(StatusCode::OK, body(&answered)),
+            _ => {
+                let message = format!("the cursor is {} or the one before it, not {after}", answered.cursor);
+                return gateway.refused((ErrorCode::InvalidParameter, message));
+            }
+        }
+    }
+    let superseded = || poll.latest.load(Ordering::Acquire) != number;
+    let wait = poll_fn(|context| {
+        session.register_context(context);
+        if session.has_frames() || superseded() { Poll::Ready(()) } else { Poll::Pending }
+    });
+    // Nothing in time is an answer too.
+    let _ = tokio::time::timeout(Duration::from_millis(POLL_MS), wait).await;
+    session.hear(gateway.seconds());
+    let mut answered = poll.answered.lock();
+    if superseded() {
+        return answer(StatusCode::OK, format!(r#"{{"frames":[],"cursor":{after}}}"#));
+    }
+    let (frames, end) = session.take(POLL_FRAMES);
+    answered.frames = frames.into();
+    if let Some(End { code, message }) = end {
+        gateway.polls.remove(&name);
+        gateway.forget(session);
+        gateway.node.metrics.closed(code);
+        answered.frames.push(EncodedFrame::new(&ServerFrame::Bye { code, message: message.to_owned() }));
+    }
+    if !answered.frames.is_empty() {
+        answered.cursor += 1;
+    }
+    answer(StatusCode::OK, body(&answered))
+}
+
+/// `POST /v1/sessions/{session}/frames`.
+pub async fn post(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>, body: Body) -> Response {
+    let Some(poll) = gateway.polls.get(&name) else { return gateway.unknown_session() };
+    let json = match read(body, POST_BYTES).await {
+        Ok(json) => json,
+        Err(error) => return gateway.refused(error),
+    };
+    let frames: Vec<&RawValue> = match serde_json::from_slice(&json) {
+        Ok(frames) => frames,
+        Err(error) => return gateway.refused((ErrorCode::InvalidJson, format!("the body is an array of frames: {error}"))),
+    };
+    if frames.len() > POLL_FRAMES {
+        return gateway.refused((ErrorCode::TooLarge, format!("at most {POLL_FRAMES} frames in one post")));
+    }
+    let session = &poll.session;
+    session.hear(gateway.seconds());
+    let _in_order = poll.posts.lock().await;
+    for frame in frames {
+        let may_ask = async {
+            while !session.may_ask() {
+                tokio::time::sleep(UNANSWERED_PAUSE).await;
+            }
+        };
+        if tokio::time::timeout(UNANSWERED_TIME, may_ask).await.is_err() {
+            return gateway.refused((ErrorCode::Busy, "too many commands of this session are unanswered".to_owned()));
+        }
+        if let Taken::Waiting(waiting) = gateway.take(session, frame.get().as_bytes()) {
+            waiting.await;
+        }
+    }
+    answer(StatusCode::ACCEPTED, "{}".to_owned())
+}
+
+/// `DELETE /v1/sessions/{session}`.
+pub async fn close(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>) -> Response {
+    let Some(poll) = gateway.polls.remove(&name) else { return gateway.unknown_session() };
+    poll.session.end(End { code: close_code::NORMAL, message: "closed by the device" });
+    gateway.forget(&poll.session);
+    answer(StatusCode::NO_CONTENT, String::new())
+}
+
+impl Gateway {
+    fn unknown_session(&self) -> Response {
+        self.refused((ErrorCode::UnknownSession, "there is no such session, or it has ended: open another".to_owned()))
+    }
+
+    fn refused(&self, (code, message): (ErrorCode, String)) -> Response {
+        self.node.metrics.refused(code.code());
+        let retry_after = (code == ErrorCode::Busy).then_some(1);
+        let body = ErrorBody { code: code.code().to_owned(), message, retry_after };
+        let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = answer(status, serde_json::to_string(&body).unwrap_or_default());
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+async fn read(body: Body, limit: usize) -> Result<bytes::Bytes, (ErrorCode, String)> {
+    match tokio::time::timeout(POST_TIME, to_bytes(body, limit)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => Err((ErrorCode::TooLarge, format!("a body here has at most {limit} bytes"))),
+        Err(_) => Err((ErrorCode::RequestTimeout, format!("the body did not arrive within {} s", POST_TIME.as_secs()))),
+    }
+}
+
+fn body(answered: &Answered) -> String {
+    format!(r#"{{"frames":{},"cursor":{}}}"#, array(answered.frames.iter()), answered.cursor)
+}
+
+fn array<'a>(frames: impl Iterator<Item = &'a EncodedFrame>) -> String {
+    // Frames are JSON, which is UTF-8.
+    let frames: Vec<_> = frames.map(|frame| String::from_utf8_lossy(frame.json())).collect();
+    format!("[{}]", frames.join(","))
+}
+
+fn answer(status: StatusCode, json: String) -> Response {
+    let mut response = Response::new(Body::from(json));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,273 @@
+//! A session: what the gateway keeps of one live connection.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Waker};
+
+use banter_model::{DeviceId, UserId};
+use banter_protocol::limits::UNANSWERED_PER_SESSION;
+use banter_protocol::{ServerFrame, close_code};
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+
+use crate::gateway::EncodedFrame;
+use crate::rate_limit::gcra::Gcra;
+
+/// Most frames that wait for a session.
+pub const OUTBOX_FRAMES: usize = 1_024;
+/// Most bytes that wait for a session. The bytes of a frame are shared by all sessions that it waits for.
+pub const OUTBOX_BYTES: usize = 4 << 20;
+
+/// How a session's frames travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// A WebSocket.
+    Socket,
+    /// Long polling.
+    Polling,
+}
+
+/// What the gateway keeps of a session besides its connection. Small: a server holds a million of these, most of them idle.
+#[derive(Debug)]
+pub struct Session {
+    /// Its number, unique on this gateway while it runs.
+    pub number: u64,
+    /// Whose.
+    pub user: UserId,
+    /// On which device.
+    pub device: DeviceId,
+    /// How its frames travel.
+    pub transport: Transport,
+    /// How fast it sends commands.
+    pub command_rate: Gcra,
+    heard: AtomicU32,
+    blocked: AtomicU32,
+    unanswered: AtomicU32,
+    waker: AtomicWaker,
+    outbox: Mutex<Outbox>,
+}
+
+/// Why and how a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// One of [`banter_protocol::close_code`].
+    pub code: u16,
+    /// A sentence.
+    pub message: &'static str,
+}
+
+#[derive(Debug, Default)]
+struct Outbox {
+    frames: VecDeque<EncodedFrame>,
+    bytes: usize,
+    /// It was full, and all there is for the session now is `resync`.
+    overflowed: bool,
+    end: Option<End>,
+}
+
+/// What became of a frame for a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// It waits for the session.
+    Queued,
+    /// The outbox was full: what waited is dropped, and the session is told to resync.
+    Overflowed,
+    /// It is dropped: the session resyncs or ends anyway.
+    Dropped,
+}
+
+impl Session {
+    /// A session from which something came at `now` (seconds on the gateway's clock).
+    pub fn new(number: u64, user: UserId, device: DeviceId, transport: Transport, now: u32) -> Self {
+        Session {
+            number,
+            user,
+            device,
+            transport,
+            command_rate: Gcra::default(),
+            heard: AtomicU32::new(now),
+            blocked: AtomicU32::new(0),
+            unanswered: AtomicU32::new(0),
+            waker: AtomicWaker::new(),
+            outbox: Mutex::default(),
+        }
+    }
+
+    /// Puts `frame` in the outbox. Never waits: a session that does not keep up is told to resync instead.
+    pub fn push(&self, frame: EncodedFrame) -> Pushed {
+        let mut outbox = self.outbox.lock();
+        if outbox.end.is_some() || outbox.overflowed {
+            return Pushed::Dropped;
+        }
+        let bytes = frame.socket_bytes().len();
+        let full = outbox.frames.len() >= OUTBOX_FRAMES || (outbox.bytes + bytes > OUTBOX_BYTES && !outbox.frames.is_empty());
+        if full {
+            outbox.frames = VecDeque::from([EncodedFrame::new(&ServerFrame::Resync {})]);
+            outbox.bytes = 0;
+            outbox.overflowed = true;
+        } else {
+            outbox.bytes += bytes;
+            outbox.frames.push_back(frame);
+        }
+        drop(outbox);
+        self.waker.wake();
+        if full { Pushed::Overflowed } else { Pushed::Queued }
+    }
+
+    /// Takes at most `limit` of the frames that wait, and says how the session ends, if it is to end after them.
+    pub fn take(&self, limit: usize) -> (VecDeque<EncodedFrame>, Option<End>) {
+        let mut outbox = self.outbox.lock();
+        let frames = if outbox.frames.len() <= limit {
+            outbox.bytes = 0;
+            outbox.overflowed = false;
+            std::mem::take(&mut outbox.frames)
+        } else {
+            let rest = outbox.frames.split_off(limit);
+            let frames = std::mem::replace(&mut outbox.frames, rest);
+            outbox.bytes -= frames.iter().map(|frame| frame.socket_bytes().len()).sum::<usize>().min(outbox.bytes);
+            frames
+        };
+        let end = if outbox.frames.is_empty() { outbox.end } else { None };
+        (frames, end)
+    }
+
+    /// Does anything wait to be taken?
+    pub fn has_frames(&self) -> bool {
+        let outbox = self.outbox.lock();
+        !outbox.frames.is_empty() || outbox.end.is_some()
+    }
+
+    /// Ends the session; the first reason given stands. One that reads too slowly gets nothing more, others get what waits.
+    pub fn end(&self, end: End) {
+        let mut outbox = self.outbox.lock();
+        if outbox.end.is_none() {
+            outbox.end = Some(end);
+            if end.code == close_code::TOO_SLOW {
+                outbox.frames = VecDeque::new();
+            }
+        }
+        drop(outbox);
+        self.waker.wake();
+    }
+
+    /// Is it to end?
+    pub fn has_ended(&self) -> bool {
+        self.outbox.lock().end.is_some()
+    }
+
+    /// Wakes `waker` at the next change: a frame, an answer, the end.
+    pub fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    /// As [`Session::register`].
+    pub fn register_context(&self, context: &Context<'_>) {
+        self.waker.register(context.waker());
+    }
+
+    /// Wakes whoever takes from the outbox.
+    pub fn wake(&self) {
+        self.waker.wake();
+    }
+
+    /// A command of this session went into the queue.
+    pub fn asked(&self) {
+        self.unanswered.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A command of this session was answered.
+    pub fn answered(&self) {
+        let before = self.unanswered.fetch_sub(1, Ordering::AcqRel);
+        if before as usize == UNANSWERED_PER_SESSION {
+            self.waker.wake();
+        }
+    }
+
+    /// May it send more before it has answers?
+    pub fn may_ask(&self) -> bool {
+        (self.unanswered.load(Ordering::Acquire) as usize) < UNANSWERED_PER_SESSION
+    }
+
+    /// Something came from the device at `now` (seconds on the gateway's clock).
+    pub fn hear(&self, now: u32) {
+        self.heard.store(now, Ordering::Relaxed);
+    }
+
+    /// When something last came.
+    pub fn heard(&self) -> u32 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// The device takes nothing since `now` (seconds on the gateway's clock), or takes again (`None`).
+    pub fn set_blocked(&self, now: Option<u32>) {
+        let value = now.map_or(0, |now| now.max(1));
+        if value == 0 || self.blocked.load(Ordering::Relaxed) == 0 {
+            self.blocked.store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// Since when the device takes nothing.
+    pub fn blocked_since(&self) -> Option<u32> {
+        Some(self.blocked.load(Ordering::Relaxed)).filter(|since| *since > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session() -> Session {
+        Session::new(1, UserId(1), DeviceId(1), Transport::Socket, 0)
+    }
+
+    fn frame(message: &str) -> EncodedFrame {
+        EncodedFrame::new(&ServerFrame::Bye { code: 1, message: message.to_owned() })
+    }
+
+    #[test]
+    fn a_full_outbox_becomes_a_resync() {
+        let session = session();
+        for _ in 0..OUTBOX_FRAMES {
+            assert_eq!(session.push(frame("x")), Pushed::Queued);
+        }
+        assert_eq!(session.push(frame("x")), Pushed::Overflowed);
+        assert_eq!(session.push(frame("x")), Pushed::Dropped);
+        let (frames, _) = session.take(OUTBOX_FRAMES);
+        assert_eq!(frames.len(), 1);
+        assert_eq!(frames[0].json(), br#"{"type":"resync"}"#);
+        assert_eq!(session.push(frame("x")), Pushed::Queued, "after the resync was taken, frames come again");
+    }
+
+    #[test]
+    fn bytes_are_bounded_but_one_frame_always_fits() {
+        let session = session();
+        let large = frame(&"x".repeat(OUTBOX_BYTES + 1));
+        assert_eq!(session.push(large.clone()), Pushed::Queued);
+        assert_eq!(session.push(frame("x")), Pushed::Overflowed);
+    }
+
+    #[test]
+    fn the_end_comes_after_what_waits() {
+        let session = session();
+        session.push(frame("a"));
+        session.push(frame("b"));
+        let end = End { code: 1001, message: "bye" };
+        session.end(end);
+        session.end(End { code: 4002, message: "silent" });
+        assert_eq!(session.push(frame("c")), Pushed::Dropped);
+        assert_eq!(session.take(1).1, None);
+        assert_eq!(session.take(1).1, Some(end));
+    }
+
+    #[test]
+    fn unanswered_commands_are_bounded() {
+        let session = session();
+        for _ in 0..UNANSWERED_PER_SESSION {
+            assert!(session.may_ask());
+            session.asked();
+        }
+        assert!(!session.may_ask());
+        session.answered();
+        assert!(session.may_ask());
+    }
+}

@@ -1,0 +1,95 @@
+//! Ends sessions that are silent or take nothing, all with one timer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use banter_protocol::close_code;
+use banter_protocol::limits::{POLL_SILENCE_MS, SILENCE_MS};
+
+use crate::gateway::Gateway;
+use crate::gateway::session::{End, Session, Transport};
+
+/// How often sessions are looked at.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// A session that takes nothing for this long, while something waits for it, is closed. In seconds.
+const BLOCKED_SECONDS: u32 = 30;
+/// A polling session that has ended is kept this long for a last poll. In seconds.
+const LAST_POLL_SECONDS: u32 = 30;
+
+impl Gateway {
+    /// Sweeps for as long as it is polled.
+    pub async fn sweep(self: Arc<Self>) {
+        let mut interval = tokio::time::interval(INTERVAL);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            self.sweep_once(self.seconds());
+        }
+    }
+
+    /// Ends what is silent or blocked at `now` (seconds on the gateway's clock).
+    fn sweep_once(&self, now: u32) {
+        self.node.hub.for_each(|session| {
+            if let Some(end) = due(session, now) {
+                session.end(end);
+            }
+        });
+        // A polling session has no task that would notice its end.
+        let over = self.polls.take_out(|session| session.has_ended() && now >= session.heard() + LAST_POLL_SECONDS);
+        for session in over {
+            self.node.metrics.closed(close_code::SILENT);
+            self.forget(&session);
+        }
+    }
+
+    /// Ends every session, since the server is going down: devices come back to the next one.
+    pub fn end_all(&self) {
+        let end = End { code: close_code::GOING_AWAY, message: "the server is going down" };
+        self.node.hub.for_each(|session| session.end(end));
+    }
+}
+
+/// Why `session` is to end at `now`, if it is.
+fn due(session: &Session, now: u32) -> Option<End> {
+    let silence_ms = match session.transport {
+        Transport::Socket => SILENCE_MS,
+        Transport::Polling => POLL_SILENCE_MS,
+    };
+    if u64::from(now.saturating_sub(session.heard())) * 1_000 > silence_ms {
+        return Some(End { code: close_code::SILENT, message: "nothing came from the device for too long" });
+    }
+    let blocked = session.blocked_since().is_some_and(|since| now.saturating_sub(since) > BLOCKED_SECONDS);
+    blocked.then_some(End { code: close_code::TOO_SLOW, message: "the device reads too slowly" })
+}
+
+#[cfg(test)]
+mod tests {
+    use banter_model::{DeviceId, UserId};
+
+    use super::*;
+
+    fn session(transport: Transport) -> Session {
+        Session::new(1, UserId(1), DeviceId(1), transport, 10)
+    }
+
+    #[test]
+    fn silence_is_measured_from_the_last_sign_of_life() {
+        let socket = session(Transport::Socket);
+        assert_eq!(due(&socket, 110), None);
+        assert_eq!(due(&socket, 111).map(|end| end.code), Some(close_code::SILENT));
+        socket.hear(111);
+        assert_eq!(due(&socket, 111), None);
+        assert_eq!(due(&session(Transport::Polling), 71).map(|end| end.code), Some(close_code::SILENT));
+    }
+
+    #[test]
+    fn a_blocked_session_is_too_slow_unless_it_takes_again() {
+        let socket = session(Transport::Socket);
+        socket.set_blocked(Some(20));
+        socket.set_blocked(Some(45));
+        assert_eq!(due(&socket, 50), None);
+        assert_eq!(due(&socket, 51).map(|end| end.code), Some(close_code::TOO_SLOW));
+        socket.set_blocked(None);
+        assert_eq!(due(&socket, 51), None);
+    }
+}

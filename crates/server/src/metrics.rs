@@ -1,0 +1,136 @@
+//! Counters, in the text format of OpenMetrics.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// The label of [`Metrics::refused`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Code {
+    code: String,
+}
+
+/// The label of [`Metrics::closed`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CloseCode {
+    code: u16,
+}
+
+/// Every counter of this process. Each can be counted up from any thread without a lock.
+pub struct Metrics {
+    registry: Registry,
+    /// Sessions now.
+    pub sessions: Gauge,
+    /// HTTP connections now that are not (yet) sessions.
+    pub connections: Gauge,
+    /// Frames taken from devices.
+    pub frames_taken: Counter,
+    /// Frames encoded for devices: one for each message, however many receive it.
+    pub frames_encoded: Counter,
+    /// Frames put into outboxes.
+    pub frames_queued: Counter,
+    /// Frames not put into an outbox because its session resyncs or ends.
+    pub frames_dropped: Counter,
+    /// Outboxes that were full and became a `resync`.
+    pub outboxes_overflowed: Counter,
+    /// Write calls on WebSockets: fewer than frames when several go at once.
+    pub socket_writes: Counter,
+    /// Commands folded.
+    pub commands: Counter,
+    /// Events stored.
+    pub events: Counter,
+    /// Batches of commands folded.
+    pub rounds: Counter,
+    /// Commands that had been applied before.
+    pub duplicates: Counter,
+    refused: Family<Code, Counter>,
+    closed: Family<CloseCode, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("banter");
+        let sessions = Gauge::default();
+        registry.register("sessions", "Sessions now", sessions.clone());
+        let connections = Gauge::default();
+        registry.register("connections", "HTTP connections now that are not sessions", connections.clone());
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let frames_taken = counter("frames_taken", "Frames taken from devices");
+        let frames_encoded = counter("frames_encoded", "Frames encoded for devices");
+        let frames_queued = counter("frames_queued", "Frames put into outboxes");
+        let frames_dropped = counter("frames_dropped", "Frames for sessions that resync or end anyway");
+        let outboxes_overflowed = counter("outboxes_overflowed", "Outboxes that were full and became a resync");
+        let socket_writes = counter("socket_writes", "Write calls on WebSockets");
+        let commands = counter("commands", "Commands folded");
+        let events = counter("events", "Events stored");
+        let rounds = counter("rounds", "Batches of commands folded");
+        let duplicates = counter("duplicates", "Commands that had been applied before");
+        let refused = Family::default();
+        registry.register("refused", "Requests and frames refused, by error code", refused.clone());
+        let closed = Family::default();
+        registry.register("closed", "Sessions ended by the server, by close code", closed.clone());
+        Metrics {
+            registry,
+            sessions,
+            connections,
+            frames_taken,
+            frames_encoded,
+            frames_queued,
+            frames_dropped,
+            outboxes_overflowed,
+            socket_writes,
+            commands,
+            events,
+            rounds,
+            duplicates,
+            refused,
+            closed,
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts a refused request or frame by its code.
+    pub fn refused(&self, code: &str) {
+        self.refused.get_or_create(&Code { code: code.to_owned() }).inc();
+    }
+
+    /// Counts a session that the server ended.
+    pub fn closed(&self, code: u16) {
+        self.closed.get_or_create(&CloseCode { code }).inc();
+    }
+
+    /// All counters as text.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_in_the_text() {
+        let metrics = Metrics::default();
+        metrics.refused("rate_limited");
+        metrics.closed(4001);
+        metrics.commands.inc();
+        let text = metrics.render();
+        for line in
+            ["banter_refused_total{code=\"rate_limited\"} 1", "banter_closed_total{code=\"4001\"} 1", "banter_commands_total 1"]
+        {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Presence: who is online, and when somebody last was.
+//!
+//! Online is who has a session. Nothing is kept of a user who is online; one who lost the last session is kept for the grace time, so
+//! that a tunnel does not flicker.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use banter_model::{Millis, UserId};
+use banter_protocol::ServerFrame;
+use banter_protocol::frame::{PresenceState, UserPresence};
+use banter_store::Directory;
+use banter_store::directory::DirectoryError;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::clock;
+use crate::conversations::relations::Relations;
+use crate::gateway::hub::Hub;
+
+/// A lost connection counts after this time.
+pub const GRACE: Duration = Duration::from_secs(10);
+/// Most rows of "last seen" in one write.
+const SEEN_AT_ONCE: usize = 500;
+/// Most changes that wait to be told. Beyond it friends are not told of a change and see it when they ask.
+const WAITING_CHANGES: usize = 100_000;
+
+/// Knows who is online.
+pub struct Presence {
+    directory: Arc<dyn Directory>,
+    relations: Arc<Relations>,
+    hub: Arc<Hub>,
+    grace: Duration,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Who lost the last session, and when: online until the grace time is over.
+    leaving: HashMap<UserId, Millis>,
+    /// The same in order of time. An entry that is not in `leaving` with the same time is out of date.
+    order: VecDeque<(Millis, UserId)>,
+    /// Whose friends are to be told.
+    changes: VecDeque<UserId>,
+    /// When somebody was seen, not yet stored.
+    seen: HashMap<UserId, Millis>,
+}
+
+impl Presence {
+    /// Presence of the sessions in `hub`. [`Presence::run`] does the telling.
+    pub fn new(directory: Arc<dyn Directory>, relations: Arc<Relations>, hub: Arc<Hub>, grace: Duration) -> Self {
+        Presence { directory, relations, hub, grace, state: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// A user has a first session.
+    pub fn came(&self, user: UserId) {
+        let mut state = self.state.lock();
+        let flickered = state.leaving.remove(&user).is_some();
+        // Noted at once, so that a crash leaves a time not long before it.
+        state.seen.insert(user, clock::now());
+        if !flickered {
+            state.change(user);
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// A user's last session is gone.
+    pub fn went(&self, user: UserId) {
+        let now = clock::now();
+        let mut state = self.state.lock();
+        state.leaving.insert(user, now);
+        state.order.push_back((now, user));
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Friends, blocks or settings of `user` changed: friends who are online are told what they may know now.
+    pub fn audience_changed(&self, user: UserId) {
+        self.state.lock().change(user);
+        self.changed.notify_one();
+    }
+
+    /// Is the user online, grace time included?
+    pub fn is_online(&self, user: UserId) -> bool {
+        self.hub.has_session(user) || self.state.lock().leaving.contains_key(&user)
+    }
+
+    /// What `asker` may know of the presence of `users`; those that do not exist are left out. At most 200.
+    pub async fn of(&self, asker: UserId, users: &[UserId]) -> Result<Vec<UserPresence>, DirectoryError> {
+        let relations = self.directory.relations(asker, users).await?;
+        let visible: Vec<UserId> = relations.iter().filter(|to| to.may_see_presence()).map(|to| to.user).collect();
+        let offline: Vec<UserId> = visible.iter().copied().filter(|user| !self.is_online(*user)).collect();
+        let seen: HashMap<UserId, Millis> = self.directory.last_seen(&offline).await?.into_iter().collect();
+        let own = users.contains(&asker).then_some(asker);
+        let known = relations.iter().map(|to| (to.user, to.may_see_presence())).filter(|(user, _)| Some(*user) != own);
+        let answer = known.chain(own.map(|user| (user, true))).map(|(user, may_see)| {
+            if !may_see {
+                UserPresence { user, state: PresenceState::Hidden, last_seen: None }
+            } else if self.is_online(user) {
+                UserPresence { user, state: PresenceState::Online, last_seen: None }
+            } else {
+                let waiting = self.state.lock().seen.get(&user).copied();
+                let last_seen = seen.get(&user).copied().max(waiting);
+                UserPresence { user, state: PresenceState::Offline, last_seen }
+            }
+        });
+        Ok(answer.collect())
+    }
+
+    /// Tells friends and stores times, for as long as it is polled.
+    pub async fn run(self: Arc<Self>) {
+        loop {
+            let next = self.leave(clock::now());
+            self.store_seen().await;
+            self.tell_changes().await;
+            let sleep = tokio::time::sleep(next.unwrap_or(Duration::from_secs(3600)));
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = sleep => {}
+            }
+        }
+    }
+
+    /// Stores what is not stored yet, the times of those who are online included: the server is going down.
+    pub async fn finish(&self) {
+        let now = clock::now();
+        let mut online = Vec::new();
+        self.hub.for_each(|session| online.push(session.user));
+        {
+            let mut state = self.state.lock();
+            state.seen.extend(online.into_iter().map(|user| (user, now)));
+            let leaving = std::mem::take(&mut state.leaving);
+            state.seen.extend(leaving);
+        }
+        self.store_seen().await;
+    }
+
+    /// Those whose grace time is over at `now` are offline. Returns the time until the next one's is.
+    fn leave(&self, now: Millis) -> Option<Duration> {
+        let grace = u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX);
+        let mut state = self.state.lock();
+        while let Some((since, user)) = state.order.front().copied() {
+            let due = since.saturating_add(grace);
+            if due > now {
+                return Some(Duration::from_millis(due - now));
+            }
+            state.order.pop_front();
+            if state.leaving.get(&user) == Some(&since) {
+                state.leaving.remove(&user);
+                state.seen.insert(user, since);
+                state.change(user);
+            }
+        }
+        None
+    }
+
+    async fn store_seen(&self) {
+        loop {
+            let batch: Vec<(UserId, Millis)> = {
+                let mut state = self.state.lock();
+                let users: Vec<UserId> = state.seen.keys().copied().take(SEEN_AT_ONCE).collect();
+                users.into_iter().filter_map(|user| state.seen.remove_entry(&user)).collect()
+            };
+            if batch.is_empty() {
+                return;
+            }
+            if let Err(error) = self.directory.set_last_seen(&batch).await {
+                tracing::warn!(%error, "last seen of {} users is not stored", batch.len());
+            }
+        }
+    }
+
+    async fn tell_changes(&self) {
+        loop {
+            let Some(user) = self.state.lock().changes.pop_front() else { return };
+            let friends = match self.directory.friend_ids(user).await {
+                Ok(friends) => friends,
+                Err(error) => {
+                    tracing::warn!(%error, "friends of {user} are not told");
+                    continue;
+                }
+            };
+            for friend in friends.into_iter().filter(|friend| self.hub.has_session(*friend)) {
+                self.tell(friend, user).await;
+            }
+        }
+    }
+
+    async fn tell(&self, friend: UserId, user: UserId) {
+        let online = self.is_online(user);
+        let may_see = match self.relations.of(friend, user).await {
+            Ok(relation) => relation.is_some_and(|relation| relation.may_see_presence()),
+            Err(_) => return,
+        };
+        let presence = if !may_see {
+            UserPresence { user, state: PresenceState::Hidden, last_seen: None }
+        } else if online {
+            UserPresence { user, state: PresenceState::Online, last_seen: None }
+        } else {
+            let seen = self.directory.last_seen(&[user]).await.unwrap_or_default();
+            UserPresence { user, state: PresenceState::Offline, last_seen: seen.first().map(|(_, at)| *at) }
+        };
+        self.hub.send_to_user(friend, &ServerFrame::Presence { users: vec![presence] }, None);
+    }
+}
+
+impl State {
+    fn change(&mut self, user: UserId) {
+        if self.changes.len() < WAITING_CHANGES && self.changes.back() != Some(&user) {
+            self.changes.push_back(user);
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! One behaviour at a time.
+
+use std::sync::Arc;
+
+use banter_model::{
+    Conversation, ConversationId, DeviceId, Event, EventBody, GroupId, Marker, Member, Membership, Role, Roster, Seq, Tag, UserId,
+};
+
+use super::{batch, group, head, message, user};
+use crate::behaviour::Random;
+use crate::history::{Advance, History, HistoryBatch, MentionChange, Order, PageSize, Progress};
+
+const BOTH: [Order; 2] = [Order::OldestFirst, Order::NewestFirst];
+const EVERYTHING: PageSize = PageSize { events: usize::MAX, bytes: usize::MAX };
+
+fn seqs(events: &[Event]) -> Vec<Seq> {
+    events.iter().map(|event| event.seq).collect()
+}
+
+fn marker(number: u64) -> Marker {
+    Marker { seq: number * 3, ordinal: number }
+}
+
+/// A membership from `seq` on.
+fn membership(seq: Seq) -> Membership {
+    let mut membership = Membership::default();
+    membership.enter(&message(seq, "in"), false);
+    membership
+}
+
+pub(super) async fn nothing_is_there_at_first(history: &dyn History, random: &mut Random) {
+    let (id, user) = (group(random), user(random));
+    assert_eq!(history.conversation(id).await.unwrap(), None);
+    assert_eq!(history.heads(&[]).await.unwrap(), []);
+    assert_eq!(history.heads(&[id]).await.unwrap(), [None]);
+    assert_eq!(history.roster(id).await.unwrap(), None);
+    assert_eq!(history.event(id, 1).await.unwrap(), None);
+    for order in BOTH {
+        assert_eq!(history.events(id, 1, Seq::MAX, order, PageSize::LARGEST).await.unwrap(), []);
+    }
+    assert_eq!(history.membership(user, id).await.unwrap(), None);
+    assert_eq!(history.memberships(user, None, 10).await.unwrap(), []);
+    assert_eq!(history.progress(user, id).await.unwrap(), Progress::default());
+    assert_eq!(history.mentions(user, id, 0, 10).await.unwrap(), [0; 0]);
+    assert_eq!(history.position(batch(random).partition).await.unwrap(), 0);
+    assert_eq!(history.find_tag(id, DeviceId(1), Tag::new(1).unwrap(), 100).await.unwrap(), None);
+}
+
+pub(super) async fn a_batch_is_stored_whole(history: &dyn History, random: &mut Random) {
+    let (one, direct) = (group(random), ConversationId::direct(user(random), user(random)).unwrap());
+    let user = user(random);
+    let roster =
+        Roster { title: "Tea".to_owned(), earlier_history: true, members: vec![Member { user, role: Role::Owner, since: 1 }] };
+    let mut batch = batch(random);
+    batch.events = vec![(one, message(1, "first")), (direct, message(1, "hello")), (one, message(2, "second"))];
+    batch.heads = vec![(one, head(2)), (direct, head(1))];
+    batch.rosters = vec![(one, roster.clone())];
+    batch.memberships = vec![(user, one, membership(1))];
+    batch.mentions = vec![MentionChange { user, conversation: one, seq: 2, added: true }];
+    batch.read = vec![(user, one, marker(1))];
+    history.commit(batch.clone()).await.unwrap();
+
+    let stored = Conversation { id: one, head: head(2), roster: roster.clone() };
+    assert_eq!(history.conversation(one).await.unwrap(), Some(stored));
+    let stored = Conversation { id: direct, head: head(1), roster: Roster::default() };
+    assert_eq!(history.conversation(direct).await.unwrap(), Some(stored));
+    assert_eq!(history.roster(one).await.unwrap(), Some(roster));
+    assert_eq!(history.roster(direct).await.unwrap(), None);
+    assert_eq!(history.event(one, 2).await.unwrap(), Some(message(2, "second")));
+    assert_eq!(history.event(direct, 2).await.unwrap(), None);
+    assert_eq!(history.membership(user, one).await.unwrap(), Some(membership(1)));
+    assert_eq!(history.membership(user, direct).await.unwrap(), None);
+    assert_eq!(history.mentions(user, one, 0, 10).await.unwrap(), [2]);
+    assert_eq!(history.progress(user, one).await.unwrap().read, marker(1));
+    assert_eq!(history.position(batch.partition).await.unwrap(), batch.position);
+
+    // A batch of commands that were all refused stores nothing but that they were seen.
+    let next = HistoryBatch { partition: batch.partition, position: batch.position + 9, ..HistoryBatch::default() };
+    history.commit(next.clone()).await.unwrap();
+    assert_eq!(history.position(batch.partition).await.unwrap(), next.position);
+}
+
+pub(super) async fn later_entries_win(history: &dyn History, random: &mut Random) {
+    let (id, user) = (group(random), user(random));
+    let mut first = batch(random);
+    let mention = |added| MentionChange { user, conversation: id, seq: 1, added };
+    let roster = |title: &str| Roster { title: title.to_owned(), ..Roster::default() };
+    first.events = vec![(id, message(1, "as written")), (id, message(2, "after")), (id, message(1, "as amended"))];
+    first.heads = vec![(id, head(1)), (id, head(2))];
+    first.rosters = vec![(id, roster("before")), (id, roster("after"))];
+    first.memberships = vec![(user, id, membership(1)), (user, id, membership(2))];
+    first.mentions = vec![mention(true), mention(false), mention(true)];
+    first.read = vec![(user, id, marker(5)), (user, id, marker(4))];
+    history.commit(first.clone()).await.unwrap();
+    assert_eq!(history.event(id, 1).await.unwrap(), Some(message(1, "as amended")));
+    assert_eq!(history.heads(&[id]).await.unwrap(), [Some(head(2))]);
+    assert_eq!(history.roster(id).await.unwrap(), Some(roster("after")));
+    assert_eq!(history.membership(user, id).await.unwrap(), Some(membership(2)));
+    assert_eq!(history.mentions(user, id, 0, 10).await.unwrap(), [1]);
+    assert_eq!(history.progress(user, id).await.unwrap().read, marker(5), "a register went back");
+
+    let mut second = HistoryBatch { partition: first.partition, position: first.position + 1, ..HistoryBatch::default() };
+    second.events = vec![(id, message(2, ""))];
+    second.heads = vec![(id, head(3))];
+    second.mentions = vec![mention(false)];
+    history.commit(second).await.unwrap();
+    assert_eq!(history.event(id, 2).await.unwrap(), Some(message(2, "")));
+    assert_eq!(history.heads(&[id]).await.unwrap(), [Some(head(3))]);
+    assert_eq!(history.mentions(user, id, 0, 10).await.unwrap(), [0; 0]);
+}
+
+pub(super) async fn pages(history: &dyn History, random: &mut Random) {
+    // Neighbours, to see that no page runs over.
+    let middle = random.id();
+    let ids = [middle - 1, middle, middle + 1].map(|id| ConversationId::Group(GroupId(id)));
+    // Past 255 and 1,023: places where byte order and buckets change.
+    let count = 1_100;
+    for id in ids {
+        let mut batch = batch(random);
+        batch.events = (1..=count).map(|seq| (id, message(seq, "text"))).collect();
+        history.commit(batch).await.unwrap();
+    }
+    let id = ids[1];
+    let ten = PageSize { events: 10, bytes: usize::MAX };
+    let page = |first, last, order, size| history.events(id, first, last, order, size);
+    assert_eq!(seqs(&page(1, count, Order::OldestFirst, EVERYTHING).await.unwrap()), (1..=count).collect::<Vec<_>>());
+    assert_eq!(seqs(&page(0, Seq::MAX, Order::NewestFirst, EVERYTHING).await.unwrap()), (1..=count).rev().collect::<Vec<_>>());
+    assert_eq!(seqs(&page(250, 1_060, Order::OldestFirst, ten).await.unwrap()), (250..260).collect::<Vec<_>>());
+    assert_eq!(seqs(&page(250, 1_060, Order::NewestFirst, ten).await.unwrap()), (1_051..=1_060).rev().collect::<Vec<_>>());
+    for order in BOTH {
+        assert_eq!(seqs(&page(700, 700, order, ten).await.unwrap()), [700], "both ends are part of the range");
+        assert_eq!(page(701, 700, order, ten).await.unwrap(), []);
+        assert_eq!(page(count + 1, Seq::MAX, order, ten).await.unwrap(), []);
+    }
+}
+
+pub(super) async fn pages_end_where_they_are_full(history: &dyn History, random: &mut Random) {
+    let id = group(random);
+    let mut batch = batch(random);
+    // Texts of 100, 200, ... 900 bytes; and an event without text at the end.
+    batch.events = (1..=9).map(|seq| (id, message(seq, &"x".repeat(100 * seq as usize)))).collect();
+    batch.events.push((id, Event { body: EventBody::Redaction { target: 1 }, ..message(10, "") }));
+    history.commit(batch).await.unwrap();
+    let cases: [(Order, usize, usize, &[Seq]); 9] = [
+        (Order::OldestFirst, 100, 300, &[1, 2]),
+        (Order::OldestFirst, 100, 599, &[1, 2]),
+        (Order::OldestFirst, 100, 600, &[1, 2, 3]),
+        (Order::NewestFirst, 100, 899, &[10]),
+        (Order::NewestFirst, 100, 900, &[10, 9]),
+        (Order::NewestFirst, 100, 1_700, &[10, 9, 8]),
+        (Order::NewestFirst, 2, 1_000_000, &[10, 9]),
+        (Order::OldestFirst, 1, 1, &[1]),
+        (Order::OldestFirst, 1, 0, &[1]),
+    ];
+    for (order, events, bytes, expected) in cases {
+        let page = history.events(id, 1, Seq::MAX, order, PageSize { events, bytes }).await.unwrap();
+        assert_eq!(seqs(&page), expected, "{order:?}, at most {events} events, {bytes} bytes");
+    }
+    let page = history.events(id, 9, 9, Order::NewestFirst, PageSize { events: 10, bytes: 10 }).await.unwrap();
+    assert_eq!(seqs(&page), [9], "a page holds at least one event");
+}
+
+pub(super) async fn heads_come_in_the_order_asked(history: &dyn History, random: &mut Random) {
+    let ids: Vec<_> = (0..40).map(|_| group(random)).collect();
+    let mut batch = batch(random);
+    batch.heads = (1..).zip(&ids).filter(|(number, _)| number % 3 != 0).map(|(number, id)| (*id, head(number))).collect();
+    history.commit(batch).await.unwrap();
+    let expected: Vec<_> = (1..=40).map(|number| (number % 3 != 0).then(|| head(number))).collect();
+    assert_eq!(history.heads(&ids).await.unwrap(), expected);
+    let some = [ids[5], ids[0], ids[39], ids[0]];
+    assert_eq!(history.heads(&some).await.unwrap(), [None, Some(head(1)), Some(head(40)), Some(head(1))]);
+}
+
+pub(super) async fn memberships_come_in_pages(history: &dyn History, random: &mut Random) {
+    let middle = random.id();
+    let users = [middle - 1, middle, middle + 1].map(UserId);
+    let mut ids: Vec<_> = (0..25).map(|_| group(random)).collect();
+    ids.extend((0..5).map(|_| ConversationId::direct(users[1], user(random)).unwrap()));
+    let mut batch = batch(random);
+    for (seq, id) in (1..).zip(&ids) {
+        batch.memberships.extend(users.map(|user| (user, *id, membership(seq))));
+    }
+    let stored = batch.memberships.clone();
+    history.commit(batch).await.unwrap();
+    let mut expected: Vec<_> =
+        stored.into_iter().filter(|(user, ..)| *user == users[1]).map(|(_, id, membership)| (id, membership)).collect();
+    expected.sort_by_key(|(id, _)| id.to_bytes());
+
+    assert_eq!(history.memberships(users[1], None, usize::MAX).await.unwrap(), expected);
+    assert_eq!(history.memberships(users[1], None, 0).await.unwrap(), []);
+    let (mut paged, mut after) = (Vec::new(), None);
+    loop {
+        let page = history.memberships(users[1], after, 7).await.unwrap();
+        assert!(page.len() <= 7);
+        let Some((last, _)) = page.last() else { break };
+        after = Some(*last);
+        paged.extend(page);
+    }
+    assert_eq!(paged, expected);
+}
+
+pub(super) async fn mentions_come_and_go(history: &dyn History, random: &mut Random) {
+    let (id, other, user) = (group(random), group(random), user(random));
+    let change = |conversation, seq, added| MentionChange { user, conversation, seq, added };
+    let mut first = batch(random);
+    first.mentions = [3, 300, 1, 1_025, 70_000].map(|seq| change(id, seq, true)).to_vec();
+    first.mentions.push(change(other, 5, true));
+    first.mentions.push(MentionChange { user: UserId(user.0 + 1), conversation: id, seq: 4, added: true });
+    history.commit(first.clone()).await.unwrap();
+    assert_eq!(history.mentions(user, id, 0, 100).await.unwrap(), [1, 3, 300, 1_025, 70_000]);
+    assert_eq!(history.mentions(user, id, 1, 2).await.unwrap(), [3, 300]);
+    assert_eq!(history.mentions(user, id, 2, 2).await.unwrap(), [3, 300]);
+    assert_eq!(history.mentions(user, id, 70_000, 2).await.unwrap(), [0; 0]);
+    assert_eq!(history.mentions(user, id, Seq::MAX, 2).await.unwrap(), [0; 0]);
+    assert_eq!(history.mentions(user, id, 0, 0).await.unwrap(), [0; 0]);
+
+    let mut second = HistoryBatch { partition: first.partition, position: first.position + 1, ..HistoryBatch::default() };
+    second.mentions = vec![change(id, 300, false), change(id, 8, false), change(id, 301, true)];
+    history.commit(second).await.unwrap();
+    assert_eq!(history.mentions(user, id, 0, 100).await.unwrap(), [1, 3, 301, 1_025, 70_000]);
+    assert_eq!(history.mentions(user, other, 0, 100).await.unwrap(), [5]);
+}
+
+pub(super) async fn a_tag_is_found(history: &dyn History, random: &mut Random) {
+    let id = group(random);
+    let (phone, laptop) = (DeviceId(random.id()), DeviceId(random.id()));
+    let tag = |number| Tag::new(number).unwrap();
+    let mut batch = batch(random);
+    batch.events = (1..=600)
+        .map(|seq| {
+            let device = if seq % 2 == 0 { phone } else { laptop };
+            (id, Event { device, tag: (seq % 10 != 0).then(|| tag(seq)), ..message(seq, "text") })
+        })
+        .collect();
+    history.commit(batch).await.unwrap();
+    let find = |device, number, at_most| history.find_tag(id, device, tag(number), at_most);
+    assert_eq!(find(phone, 598, 600).await.unwrap().map(|event| event.seq), Some(598));
+    assert_eq!(find(phone, 2, 600).await.unwrap().map(|event| event.seq), Some(2), "it is in a page further down");
+    assert_eq!(find(laptop, 1, 1).await.unwrap().map(|event| event.seq), Some(1));
+    assert_eq!(find(laptop, 598, 600).await.unwrap(), None, "it is another device's");
+    assert_eq!(find(phone, 598, 597).await.unwrap(), None, "it is after the place");
+    assert_eq!(find(phone, 600, 600).await.unwrap(), None, "that event has no tag");
+}
+
+pub(super) async fn progress_only_grows(history: &dyn History, random: &mut Random) {
+    let (id, user) = (group(random), user(random));
+    let advance = |read, delivered| Advance { read: marker(read), delivered };
+    let progress = |read, delivered, changed_at| Progress { read: marker(read), delivered, changed_at };
+    let steps = [
+        (advance(0, 0), 50, progress(0, 0, 0)),
+        (advance(5, 0), 100, progress(5, 0, 100)),
+        (advance(4, 9), 200, progress(5, 9, 200)),
+        (advance(5, 9), 300, progress(5, 9, 200)),
+        (advance(1, 8), 400, progress(5, 9, 200)),
+        (advance(6, 1), 150, progress(6, 9, 200)),
+    ];
+    for (number, (step, now, expected)) in steps.into_iter().enumerate() {
+        assert_eq!(history.advance(user, id, step, now).await.unwrap(), expected, "step {number}");
+        assert_eq!(history.progress(user, id).await.unwrap(), expected, "after step {number}");
+    }
+    let mut batch = batch(random);
+    batch.read = vec![(user, id, marker(3)), (UserId(user.0 + 1), id, marker(2))];
+    history.commit(batch.clone()).await.unwrap();
+    assert_eq!(history.progress(user, id).await.unwrap(), progress(6, 9, 200));
+    assert_eq!(history.progress(UserId(user.0 + 1), id).await.unwrap().read, marker(2));
+    batch.position += 1;
+    batch.read = vec![(user, id, marker(8))];
+    history.commit(batch).await.unwrap();
+    let after = history.progress(user, id).await.unwrap();
+    assert_eq!((after.read, after.delivered), (marker(8), 9));
+    assert_eq!(history.progress(user, group(random)).await.unwrap(), Progress::default());
+}
+
+pub(super) async fn progress_keeps_the_greatest_of_many_at_once(history: Arc<dyn History>, random: &mut Random) {
+    let id = group(random);
+    // Two users, so that their registers are also moved side by side.
+    let users = [user(random), user(random)];
+    let seed = random.bits();
+    let tasks: Vec<_> = (0..16_u64)
+        .map(|task| {
+            let history = Arc::clone(&history);
+            tokio::spawn(async move {
+                let mut random = Random::new(seed ^ task);
+                let mut greatest = [Progress::default(); 2];
+                for _ in 0..40 {
+                    let (read, delivered, now) = (marker(random.below(10_000)), random.below(30_000), random.below(1_000_000));
+                    let which = random.below(2) as usize;
+                    let (user, mine) = (users[which], &mut greatest[which]);
+                    mine.read = mine.read.max(read);
+                    let got = if random.below(4) == 0 {
+                        // Each task is a partition's worker as well.
+                        let (partition, read) = ((seed ^ task) as u32, vec![(user, id, read)]);
+                        history.commit(HistoryBatch { partition, position: now, read, ..HistoryBatch::default() }).await.unwrap();
+                        history.progress(user, id).await.unwrap()
+                    } else {
+                        mine.delivered = mine.delivered.max(delivered);
+                        history.advance(user, id, Advance { read, delivered }, now).await.unwrap()
+                    };
+                    assert!(got.read >= mine.read && got.delivered >= mine.delivered, "{got:?} after {mine:?}");
+                }
+                greatest
+            })
+        })
+        .collect();
+    let mut greatest = [Progress::default(); 2];
+    for task in tasks {
+        for (all, one) in greatest.iter_mut().zip(task.await.unwrap()) {
+            all.read = all.read.max(one.read);
+            all.delivered = all.delivered.max(one.delivered);
+        }
+    }
+    for (user, greatest) in users.into_iter().zip(greatest) {
+        let stored = history.progress(user, id).await.unwrap();
+        assert_eq!((stored.read, stored.delivered), (greatest.read, greatest.delivered), "an advance was lost");
+    }
+}

@@ -1,0 +1,192 @@
+//! Looking over a data folder without changing it, for `banter doctor`.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use super::{
+    FORMAT, Format, LOCK_FILE, directory, foreign_entry, free_space, history, lock_holder, process, read_format, secret_key,
+};
+use crate::embedded::history::examine as examine_history;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// As it should be.
+    Fine,
+    /// A server runs, but somebody should look at it.
+    Warning,
+    /// A server does not start, or does not take messages.
+    Fault,
+}
+
+/// Something that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What was found and, if it is not fine, what to do.
+    pub text: String,
+}
+
+impl Finding {
+    pub(crate) fn fine(text: impl Into<String>) -> Finding {
+        Finding { severity: Severity::Fine, text: text.into() }
+    }
+
+    pub(crate) fn warning(text: impl Into<String>) -> Finding {
+        Finding { severity: Severity::Warning, text: text.into() }
+    }
+
+    pub(crate) fn fault(text: impl Into<String>) -> Finding {
+        Finding { severity: Severity::Fault, text: text.into() }
+    }
+}
+
+/// Looks over the data folder at `path`; `reserve` is the free space in bytes below which a server takes no messages
+/// ([`HistoryOptions::reserve_bytes`](crate::embedded::history::HistoryOptions::reserve_bytes)). Findings come in the order in which they were looked at.
+///
+/// It creates nothing and changes no file. The engines are not opened, for that alone would make them tidy up: the
+/// history's journals are read and checked, and only when no server is running (a running one is writing them). The lock is
+/// held meanwhile, so that no server starts in the middle.
+pub fn examine(path: &Path, reserve: u64) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Err(error) = look(path, reserve, &mut findings) {
+        findings.push(Finding::fault(format!(
+            "{} cannot be read: {error}. Run this as the user that runs the server",
+            path.display()
+        )));
+    }
+    findings
+}
+
+fn look(path: &Path, reserve: u64, findings: &mut Vec<Finding>) -> io::Result<()> {
+    let meta = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            findings.push(Finding::warning(format!(
+                "there is no data folder at {}: the server creates it when it starts",
+                path.display()
+            )));
+            return Ok(());
+        }
+        meta => meta?,
+    };
+    if !meta.is_dir() {
+        findings.push(Finding::fault(format!("{} is not a folder: move the file away or give another path", path.display())));
+        return Ok(());
+    }
+    findings.push(Finding::fine(format!("the data folder is {}", path.display())));
+    private(path, &meta, findings);
+    if !format(path, findings)? {
+        return Ok(());
+    }
+    space(path, reserve, findings)?;
+    let lock = lock(path, findings)?;
+    parts(path, lock.is_some(), findings)
+}
+
+/// Who may read it, and whose it is.
+fn private(path: &Path, meta: &fs::Metadata, findings: &mut Vec<Finding>) {
+    let mode = meta.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        findings.push(Finding::warning(format!(
+            "others on this machine can get into the data folder (mode {mode:03o}): chmod 700 {}",
+            path.display()
+        )));
+    }
+    let me = rustix::process::geteuid().as_raw();
+    if meta.uid() != me {
+        findings.push(Finding::warning(format!(
+            "the data folder belongs to user {}, and this is user {me}: what is said about access may differ for the server",
+            meta.uid()
+        )));
+    }
+    if let Err(error) = rustix::fs::access(path, rustix::fs::Access::WRITE_OK) {
+        findings.push(Finding::fault(format!("the data folder is not writable for this user: {}", io::Error::from(error))));
+    }
+}
+
+/// Returns whether it is a data folder that this program can look into.
+fn format(path: &Path, findings: &mut Vec<Finding>) -> io::Result<bool> {
+    let finding = match read_format(path)? {
+        Some(Format::Version(FORMAT)) => Finding::fine(format!("its format is {FORMAT}, which is current")),
+        Some(Format::Version(older)) if older < FORMAT => {
+            Finding::fine(format!("its format is {older}; the server brings it to {FORMAT} when it starts"))
+        }
+        Some(Format::Version(found)) => Finding::fault(format!(
+            "its format is {found}, and this program knows formats up to {FORMAT}: run the banter that wrote it, or a newer one"
+        )),
+        Some(Format::Foreign) => Finding::fault("its file `format` is not banter's: this is not a data folder"),
+        None => match foreign_entry(path)? {
+            Some(found) => Finding::fault(format!("this is not a data folder, and not empty ({found}): give another path")),
+            None => Finding::warning("it is empty: the server sets it up when it starts"),
+        },
+    };
+    let readable = finding.severity == Severity::Fine;
+    findings.push(finding);
+    Ok(readable)
+}
+
+fn space(path: &Path, reserve: u64, findings: &mut Vec<Finding>) -> io::Result<()> {
+    let free = free_space(path)?;
+    let (free_mib, reserve_mib) = (free >> 20, reserve >> 20);
+    findings.push(if free < reserve {
+        Finding::fault(format!(
+            "{free_mib} MiB are free and {reserve_mib} MiB are kept in reserve: no messages are taken until there is more room"
+        ))
+    } else if free < reserve.saturating_mul(4) {
+        Finding::warning(format!(
+            "{free_mib} MiB are free; below {reserve_mib} MiB no messages are taken: make room or get a larger disk soon"
+        ))
+    } else {
+        Finding::fine(format!("{free_mib} MiB are free"))
+    });
+    Ok(())
+}
+
+/// The lock, if no server holds it.
+fn lock(path: &Path, findings: &mut Vec<Finding>) -> io::Result<Option<File>> {
+    let mut file = match File::open(path.join(LOCK_FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            findings.push(Finding::warning("its lock file is missing: the server makes a new one when it starts"));
+            return Ok(None);
+        }
+        file => file?,
+    };
+    match file.try_lock() {
+        Ok(()) => {
+            findings.push(Finding::fine("no server is using it now"));
+            Ok(Some(file))
+        }
+        Err(TryLockError::WouldBlock) => {
+            let holder = process(lock_holder(&mut file));
+            findings.push(Finding::fine(format!("a server is using it now{holder}")));
+            Ok(None)
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn parts(path: &Path, unused: bool, findings: &mut Vec<Finding>) -> io::Result<()> {
+    examine_history(&history(path), unused, findings)?;
+    findings.push(match fs::metadata(directory(path)) {
+        Ok(meta) => Finding::fine(format!("the directory of users is there ({} KiB)", meta.len() >> 10)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Finding::warning("there is no directory of users yet: the server creates it when it starts")
+        }
+        Err(error) => return Err(error),
+    });
+    match fs::metadata(secret_key(path)) {
+        Ok(meta) if meta.permissions().mode() & 0o077 != 0 => findings.push(Finding::fault(format!(
+            "others on this machine can read the key that tokens are signed with: chmod 600 {}, and sign everybody out if somebody may have read it",
+            secret_key(path).display()
+        ))),
+        Ok(_) => findings.push(Finding::fine("the key that tokens are signed with is there")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            findings.push(Finding::warning("there is no key to sign tokens with yet: the server makes one when it starts"));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}

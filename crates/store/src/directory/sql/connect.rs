@@ -1,0 +1,135 @@
+//! Opening the database.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::{AnyConnection, Connection, Executor};
+
+use super::error::migration_failed;
+use super::{DirectoryError, MIGRATIONS, SqlDirectory};
+
+/// Connections that read an embedded database at one time.
+const SQLITE_READERS: u32 = 4;
+/// Connections of one node to PostgreSQL.
+const POSTGRES_CONNECTIONS: u32 = 16;
+/// How long one waits for a connection, be it a free one or a new one.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// With a write-ahead log readers never wait for the writer; FULL syncs the log before a commit returns. The timeout is for
+/// another process that looks at the file.
+const WRITER_PRAGMAS: &str =
+    "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+const READER_PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;";
+/// No statement, and no wait for a row that another one holds, goes on for ever. In milliseconds.
+const POSTGRES_SETTINGS: &str = "SET statement_timeout = 10000; SET lock_timeout = 5000;";
+
+impl SqlDirectory {
+    /// Opens the SQLite database at `path`, makes it if it does not exist, and brings its schema up to date. Its folder exists,
+    /// and is locked by the caller: two that open a new file at the same time would both make its tables.
+    pub async fn open_sqlite(path: &Path) -> Result<Self, DirectoryError> {
+        let writer = sqlite_pool(1, WRITER_PRAGMAS).connect(&sqlite_url(path, "rwc")?).await?;
+        MIGRATIONS.run(&writer).await.map_err(migration_failed)?;
+        let readers = sqlite_pool(SQLITE_READERS, READER_PRAGMAS).connect(&sqlite_url(path, "rw")?).await?;
+        Ok(SqlDirectory { readers, writer })
+    }
+
+    /// Connects to the PostgreSQL database that `url` names (`postgres://user:password@host/database`), and brings its schema
+    /// up to date. Several nodes may do so at once.
+    pub async fn connect(url: &str) -> Result<Self, DirectoryError> {
+        if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+            return Err(DirectoryError::Failed("the URL of the directory begins with postgres://".into()));
+        }
+        install_default_drivers();
+        // By a connection of its own: a migration may take longer than a query may.
+        let mut connection = AnyConnection::connect(url).await?;
+        MIGRATIONS.run(&mut connection).await.map_err(migration_failed)?;
+        connection.close().await?;
+        let pool = pool(POSTGRES_CONNECTIONS, POSTGRES_SETTINGS).connect(url).await?;
+        Ok(SqlDirectory { readers: pool.clone(), writer: pool })
+    }
+
+    /// Waits for what is under way and closes all connections. Later calls fail.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// A pool whose connections begin with `settings`.
+fn pool(connections: u32, settings: &'static str) -> AnyPoolOptions {
+    AnyPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT).after_connect(move |connection, _| {
+        Box::pin(async move {
+            connection.execute(settings).await?;
+            Ok(())
+        })
+    })
+}
+
+fn sqlite_pool(connections: u32, pragmas: &'static str) -> AnyPoolOptions {
+    install_default_drivers();
+    // A connection to a file does not go stale, and keeps its prepared statements.
+    pool(connections, pragmas).idle_timeout(None).max_lifetime(None).test_before_acquire(false)
+}
+
+/// The URL of the file `path`, `mode` being `ro`, `rw`, `rwc`, with further parameters perhaps.
+pub(super) fn sqlite_url(path: &Path, mode: &str) -> Result<String, DirectoryError> {
+    let failed = |reason: &dyn std::fmt::Display| DirectoryError::Failed(format!("{}: {reason}", path.display()));
+    // A URL drops dots and what they lead out of.
+    let path = std::path::absolute(path).map_err(|error| failed(&error))?;
+    let path = path.to_str().ok_or_else(|| failed(&"the path is not UTF-8"))?;
+    let mut url = String::from("sqlite://");
+    for byte in path.bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => url.push(char::from(byte)),
+            // Writing to a string does not fail.
+            _ => drop(write!(url, "%{byte:02X}")),
+        }
+    }
+    Ok(format!("{url}?mode={mode}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AnyPool, query_scalar};
+
+    use super::*;
+
+    async fn pragma(pool: &AnyPool, sql: &'static str) -> i64 {
+        query_scalar(sql).fetch_one(pool).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn commits_are_synced_and_readers_do_not_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = SqlDirectory::open_sqlite(&folder.path().join("directory.db")).await.unwrap();
+        let mode: String = query_scalar("PRAGMA journal_mode").fetch_one(&directory.writer).await.unwrap();
+        assert_eq!(mode, "wal");
+        assert_eq!(pragma(&directory.writer, "PRAGMA synchronous").await, 2, "FULL");
+        assert_eq!(pragma(&directory.writer, "PRAGMA foreign_keys").await, 1);
+        for pool in [&directory.writer, &directory.readers] {
+            assert_eq!(pragma(pool, "PRAGMA busy_timeout").await, 5_000);
+        }
+        let error = directory.readers.execute("DELETE FROM users").await.map_err(DirectoryError::from).unwrap_err();
+        assert!(error.to_string().contains("takes no writes"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_and_reading_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = SqlDirectory::open_sqlite(&folder.path().join("directory.db")).await.unwrap();
+        // A database that may not grow fails as on a disk that is full.
+        directory.writer.execute("PRAGMA max_page_count = 1").await.unwrap();
+        let mut added = 0;
+        let error = loop {
+            let sql = "INSERT INTO users VALUES ($1, 'h' || CAST($1 AS TEXT), 'x', 'x', 'x', 0, 0, 0, 0)";
+            match sqlx::query(sql).bind(added).execute(&directory.writer).await {
+                Ok(_) => added += 1,
+                Err(error) => break DirectoryError::from(error),
+            }
+        };
+        assert!(matches!(error, DirectoryError::Full), "{error}");
+        assert_eq!(pragma(&directory.readers, "SELECT COUNT(*) FROM users").await, added);
+    }
+}

@@ -1,0 +1,371 @@
+//! The history in an LSM tree ([fjall](https://docs.rs/fjall), chosen in `docs/decisions/0001-history-engine.md`).
+//!
+//! **Writes** go to one thread, which takes everything that waits, from all partitions, writes it as one atomic batch and
+//! syncs the journal once: [`committer`]. A crash at any instant leaves, of each partition, a prefix of what its worker
+//! committed that holds everything acknowledged. **Reads** see whole writes only, and only what is synced or (read markers)
+//! handed to the system. Reads of single rows run on the calling task: they find the row in memory, or take one or two
+//! reads of the disk, which is less than handing over to another thread costs. Pages, lists and many rows at once run on
+//! Tokio's threads for blocking work, a bounded number at a time.
+//!
+//! **When the disk is full**: with less than the reserve left, writes are refused with [`StoreError::Full`] before the
+//! engine is touched, and go on by themselves when there is room again. Should the engine itself fail to write, all writes
+//! are refused until the server is started again ([`WriteState::Failed`]), for only opening the journal anew tells what is
+//! in it; reading goes on.
+
+mod committer;
+mod counters;
+mod examine;
+mod journal;
+mod key;
+mod row;
+mod space;
+mod tables;
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use banter_model::encoding::{DecodeError, Stored};
+use banter_model::{Conversation, ConversationId, Event, Head, Membership, Millis, Roster, Seq, UserId};
+use fjall::{Readable, Snapshot};
+use parking_lot::RwLock;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use self::committer::{Committer, Request};
+use self::row::{Position, Register};
+use self::tables::{Table, Tables, unreadable};
+use crate::StoreError;
+use crate::data_folder::DataFolder;
+use crate::history::{Advance, History, HistoryBatch, Order, PageSize, Progress};
+
+pub use committer::WriteState;
+pub use counters::HistoryCounters;
+pub(crate) use examine::examine;
+
+/// Version of the rows' layout that is written, and the newest that is understood.
+pub const FORMAT: u32 = 1;
+/// Rows that are read one after the other on the calling task; more go to another thread.
+const FEW: usize = 8;
+
+/// How the history uses memory and disk.
+#[derive(Debug, Clone)]
+pub struct HistoryOptions {
+    /// Memory for what was read lately, in bytes; taken as it is needed.
+    pub cache_bytes: u64,
+    /// Memory for events that are not in a table yet, in bytes, before they are made one; other rows take half as much for
+    /// each kind. Up to four times as much while the disk is behind.
+    pub memtable_bytes: u64,
+    /// Most that the journals take on the disk before memtables are made tables to free them, in bytes; at least
+    /// [`HistoryOptions::LEAST_JOURNAL_BYTES`]. A start after a crash reads them all.
+    pub journal_bytes: u64,
+    /// Room on the disk, in bytes, below which nothing is written. It must hold what the engine writes by itself: the
+    /// journals' growth, the memtables as tables, and the new tables of a compaction before the old ones go.
+    pub reserve_bytes: u64,
+    /// How long an answer of the system about room is good for.
+    pub space_checked_every: Duration,
+    /// Most pages and lists that are read at the same time; others wait.
+    pub readers: usize,
+}
+
+impl HistoryOptions {
+    /// The engine does not go below this.
+    pub const LEAST_JOURNAL_BYTES: u64 = 64 << 20;
+}
+
+impl Default for HistoryOptions {
+    fn default() -> Self {
+        let journal_bytes = 128 << 20;
+        HistoryOptions {
+            cache_bytes: 64 << 20,
+            memtable_bytes: 16 << 20,
+            journal_bytes,
+            reserve_bytes: (64 << 20) + 2 * journal_bytes,
+            space_checked_every: Duration::from_millis(250),
+            readers: 64,
+        }
+    }
+}
+
+/// The history cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A newer banter wrote it.
+    #[error(
+        "the history has format {found}, and this program knows formats up to {FORMAT}: run the banter that wrote it, or a newer one"
+    )]
+    NewerFormat {
+        /// The version found.
+        found: u32,
+    },
+    /// What was acknowledged is damaged.
+    #[error("{0}")]
+    Damaged(String),
+    /// The engine failed.
+    #[error("the history's engine cannot open it: {0}")]
+    Engine(String),
+    /// The system failed.
+    #[error("the history cannot be read or written: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl From<fjall::Error> for OpenError {
+    fn from(error: fjall::Error) -> Self {
+        match error {
+            fjall::Error::Io(error) => OpenError::Io(error),
+            error => OpenError::Engine(error.to_string()),
+        }
+    }
+}
+
+/// The history of a data folder.
+///
+/// [`EmbeddedHistory::close`] ends it in good order; dropping it does the same, but waits for the write under way.
+pub struct EmbeddedHistory {
+    tables: Tables,
+    requests: Option<mpsc::Sender<Request>>,
+    writer: Option<JoinHandle<()>>,
+    scans: Arc<Semaphore>,
+    counters: Arc<HistoryCounters>,
+    state: Arc<RwLock<WriteState>>,
+    /// Locked as long as this lives.
+    _folder: Arc<DataFolder>,
+}
+
+impl EmbeddedHistory {
+    /// Opens the history of `folder`, creating it if it is missing, and starts its writer.
+    ///
+    /// Reads the journals, so it takes about a second for each few hundred MiB of them.
+    pub fn open(folder: Arc<DataFolder>, options: HistoryOptions) -> Result<EmbeddedHistory, OpenError> {
+        let tables = Tables::open(&folder.history(), &options)?;
+        let (requests, waiting) = mpsc::channel(committer::WAITING);
+        let counters = Arc::new(HistoryCounters::default());
+        let state = Arc::new(RwLock::new(WriteState::Writing));
+        let committer = Committer {
+            tables: tables.clone(),
+            requests: waiting,
+            space: space::Space::new(folder.path().to_owned(), options.reserve_bytes, options.space_checked_every),
+            counters: Arc::clone(&counters),
+            state: Arc::clone(&state),
+        };
+        let writer = std::thread::Builder::new().name("history".to_owned()).spawn(move || committer.run())?;
+        Ok(EmbeddedHistory {
+            tables,
+            requests: Some(requests),
+            writer: Some(writer),
+            scans: Arc::new(Semaphore::new(options.readers.max(1))),
+            counters,
+            state,
+            _folder: folder,
+        })
+    }
+
+    /// What the writer did so far.
+    pub fn counters(&self) -> &HistoryCounters {
+        &self.counters
+    }
+
+    /// Could the last write be made?
+    pub fn write_state(&self) -> WriteState {
+        self.state.read().clone()
+    }
+
+    /// Bytes that the history takes on the disk.
+    pub fn disk_bytes(&self) -> Result<u64, StoreError> {
+        self.tables.db.disk_space().map_err(unreadable)
+    }
+
+    /// Writes what waits, syncs, and takes no more writes: they answer [`StoreError::ReadOnly`]. Reading goes on. Closing
+    /// again does nothing.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let (answer, closed) = oneshot::channel();
+        match self.requests()?.send(Request::Close { answer }).await {
+            Ok(()) => closed.await.unwrap_or(Ok(())),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn requests(&self) -> Result<&mpsc::Sender<Request>, StoreError> {
+        // It is there until the drop.
+        self.requests.as_ref().ok_or_else(closed)
+    }
+
+    /// Hands a request to the writer and waits for the answer.
+    async fn ask<T>(&self, request: Request, answer: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+        self.requests()?.send(request).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// Reads one row on the calling task.
+    fn get<T: Stored>(&self, table: Table, key: impl AsRef<[u8]>) -> Result<Option<T>, StoreError> {
+        decoded(self.tables.get(table, key)?)
+    }
+
+    /// Reads many rows on another thread.
+    async fn scan<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Tables, &Snapshot) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        // Nobody closes the semaphore.
+        let permit = Arc::clone(&self.scans).acquire_owned().await.map_err(|_| closed())?;
+        let tables = self.tables.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            read(&tables, &tables.db.snapshot())
+        });
+        reading.await.map_err(|error| StoreError::Failed(format!("reading the history: {error}")))?
+    }
+}
+
+impl Drop for EmbeddedHistory {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(writer) = self.writer.take() {
+            // A writer that panicked has said so, and there is nothing left to wait for.
+            let _ = writer.join();
+        }
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::ReadOnly("the history is closed".to_owned())
+}
+
+fn decoded<T: Stored>(value: Option<fjall::Slice>) -> Result<Option<T>, StoreError> {
+    Ok(value.map(|value| T::decode(&value)).transpose()?)
+}
+
+fn damaged_key() -> StoreError {
+    StoreError::Damaged(DecodeError::Empty)
+}
+
+/// Looks up heads, in the order asked.
+fn heads(tables: &Tables, snapshot: &Snapshot, ids: &[ConversationId]) -> Result<Vec<Option<Head>>, StoreError> {
+    ids.iter().map(|id| decoded(snapshot.get(&tables.heads, id.to_bytes()).map_err(unreadable)?)).collect()
+}
+
+/// Reads events one by one until the page is full.
+fn page(rows: impl Iterator<Item = fjall::Guard>, size: PageSize) -> Result<Vec<Event>, StoreError> {
+    let mut events = Vec::new();
+    let mut bytes = 0;
+    for row in rows {
+        let event = Event::decode(&row.value().map_err(unreadable)?)?;
+        bytes += event.body.text_bytes();
+        if bytes > size.bytes && !events.is_empty() {
+            break;
+        }
+        events.push(event);
+        if events.len() >= size.events {
+            break;
+        }
+    }
+    Ok(events)
+}
+
+#[async_trait]
+impl History for EmbeddedHistory {
+    async fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
+        let snapshot = self.tables.db.snapshot();
+        let Some(head) = decoded(snapshot.get(&self.tables.heads, id.to_bytes()).map_err(unreadable)?)? else { return Ok(None) };
+        let roster = decoded(snapshot.get(&self.tables.rosters, id.to_bytes()).map_err(unreadable)?)?.unwrap_or_default();
+        Ok(Some(Conversation { id, head, roster }))
+    }
+
+    async fn heads(&self, ids: &[ConversationId]) -> Result<Vec<Option<Head>>, StoreError> {
+        if ids.len() <= FEW {
+            return heads(&self.tables, &self.tables.db.snapshot(), ids);
+        }
+        let ids = ids.to_vec();
+        self.scan(move |tables, snapshot| heads(tables, snapshot, &ids)).await
+    }
+
+    async fn roster(&self, id: ConversationId) -> Result<Option<Roster>, StoreError> {
+        self.get(Table::Rosters, id.to_bytes())
+    }
+
+    async fn event(&self, id: ConversationId, seq: Seq) -> Result<Option<Event>, StoreError> {
+        self.get(Table::Events, key::event(id, seq))
+    }
+
+    async fn events(
+        &self,
+        id: ConversationId,
+        first: Seq,
+        last: Seq,
+        order: Order,
+        size: PageSize,
+    ) -> Result<Vec<Event>, StoreError> {
+        if first > last {
+            return Ok(Vec::new());
+        }
+        self.scan(move |tables, snapshot| {
+            let rows = snapshot.range(&tables.events, key::event(id, first)..=key::event(id, last));
+            match order {
+                Order::OldestFirst => page(rows, size),
+                Order::NewestFirst => page(rows.rev(), size),
+            }
+        })
+        .await
+    }
+
+    async fn membership(&self, user: UserId, id: ConversationId) -> Result<Option<Membership>, StoreError> {
+        self.get(Table::Memberships, key::member(user, id))
+    }
+
+    async fn memberships(
+        &self,
+        user: UserId,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> Result<Vec<(ConversationId, Membership)>, StoreError> {
+        self.scan(move |tables, snapshot| {
+            use std::ops::Bound::{Excluded, Included};
+            let after = after.map_or_else(|| key::before_first_of(user), |after| key::member(user, after));
+            let rows = snapshot.range(&tables.memberships, (Excluded(after), Included(key::last_of(user))));
+            let mut memberships = Vec::new();
+            for row in rows.take(limit) {
+                let (key, value) = row.into_inner().map_err(unreadable)?;
+                let conversation = key::conversation_of_member(&key).ok_or_else(damaged_key)?;
+                memberships.push((conversation, Membership::decode(&value)?));
+            }
+            Ok(memberships)
+        })
+        .await
+    }
+
+    async fn progress(&self, user: UserId, id: ConversationId) -> Result<Progress, StoreError> {
+        Ok(self.get(Table::Progress, key::member(user, id))?.unwrap_or_default())
+    }
+
+    async fn advance(&self, user: UserId, id: ConversationId, advance: Advance, now: Millis) -> Result<Progress, StoreError> {
+        // Most advances move nothing, since each device of a user sends its own. Registers only grow, so that is final.
+        let current = self.progress(user, id).await?;
+        if current.advanced(advance, Some(now)) == current {
+            return Ok(current);
+        }
+        let (answer, moved) = oneshot::channel();
+        let register = Register { user, conversation: id, advance, now: Some(now) };
+        self.ask(Request::Advance { register, answer }, moved).await
+    }
+
+    async fn mentions(&self, user: UserId, id: ConversationId, after: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
+        let Some(first) = after.checked_add(1) else { return Ok(Vec::new()) };
+        self.scan(move |tables, snapshot| {
+            let rows = snapshot.range(&tables.mentions, key::mention(user, id, first)..=key::mention(user, id, Seq::MAX));
+            rows.take(limit).map(|row| key::seq_of_mention(&row.key().map_err(unreadable)?).ok_or_else(damaged_key)).collect()
+        })
+        .await
+    }
+
+    async fn position(&self, partition: u32) -> Result<u64, StoreError> {
+        Ok(self.get(Table::Meta, key::position(partition))?.map_or(0, |Position(position)| position))
+    }
+
+    async fn commit(&self, batch: HistoryBatch) -> Result<(), StoreError> {
+        let (answer, stored) = oneshot::channel();
+        // Encoded here, where many can do so at once.
+        let (rows, registers) = row::of_batch(&batch);
+        self.ask(Request::Commit { rows, events: batch.events.len(), registers, answer }, stored).await
+    }
+}

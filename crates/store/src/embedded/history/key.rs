@@ -1,0 +1,70 @@
+//! Keys of the rows. All numbers are big-endian, so that the order of the keys is the order of what they stand for.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | meta | `format` | version of this layout, u32 |
+//! | meta | `p`, partition u32 | [`super::row::Position`] |
+//! | events | conversation 16, seq u64 | event |
+//! | heads | conversation 16 | head |
+//! | rosters | conversation 16 | roster |
+//! | memberships | user u64, conversation 16 | membership |
+//! | progress | user u64, conversation 16 | progress |
+//! | mentions | user u64, conversation 16, seq u64 | nothing |
+//!
+//! A conversation is its [`ConversationId::to_bytes`]. Events need no bucket in their key as Cassandra's do: one table is
+//! one sorted sequence, and the bucket is the upper bits of the seq anyway.
+
+use banter_model::{ConversationId, Seq, UserId};
+
+pub(super) const FORMAT: &[u8] = b"format";
+
+pub(super) fn position(partition: u32) -> [u8; 5] {
+    let mut key = [b'p'; 5];
+    key[1..].copy_from_slice(&partition.to_be_bytes());
+    key
+}
+
+pub(super) fn event(conversation: ConversationId, seq: Seq) -> [u8; 24] {
+    let mut key = [0; 24];
+    key[..16].copy_from_slice(&conversation.to_bytes());
+    key[16..].copy_from_slice(&seq.to_be_bytes());
+    key
+}
+
+pub(super) fn member(user: UserId, conversation: ConversationId) -> [u8; 24] {
+    member_bytes(user, conversation.to_bytes())
+}
+
+/// The last key that a row of `user` can have.
+pub(super) fn last_of(user: UserId) -> [u8; 24] {
+    member_bytes(user, [0xff; 16])
+}
+
+/// Before the first key that a row of `user` can have: no conversation is all zeros.
+pub(super) fn before_first_of(user: UserId) -> [u8; 24] {
+    member_bytes(user, [0; 16])
+}
+
+fn member_bytes(user: UserId, conversation: [u8; 16]) -> [u8; 24] {
+    let mut key = [0; 24];
+    key[..8].copy_from_slice(&user.0.to_be_bytes());
+    key[8..].copy_from_slice(&conversation);
+    key
+}
+
+pub(super) fn mention(user: UserId, conversation: ConversationId, seq: Seq) -> [u8; 32] {
+    let mut key = [0; 32];
+    key[..24].copy_from_slice(&member(user, conversation));
+    key[24..].copy_from_slice(&seq.to_be_bytes());
+    key
+}
+
+/// The conversation in the key of a membership; `None` if it is no such key.
+pub(super) fn conversation_of_member(key: &[u8]) -> Option<ConversationId> {
+    ConversationId::from_bytes(key.get(8..)?.try_into().ok()?).ok()
+}
+
+/// The seq at the end of the key of a mention; `None` if it is no such key.
+pub(super) fn seq_of_mention(key: &[u8]) -> Option<Seq> {
+    Some(Seq::from_be_bytes(key.get(24..)?.try_into().ok()?))
+}

@@ -1,0 +1,172 @@
+//! The engine's tables.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use fjall::config::{BlockSizePolicy, CompressionPolicy, FilterPolicy};
+use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+
+use super::{FORMAT, HistoryOptions, OpenError, journal, key};
+use crate::StoreError;
+use crate::data_folder::sync_folder;
+
+/// What kind of row it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Table {
+    Meta,
+    Events,
+    Heads,
+    Rosters,
+    Memberships,
+    Progress,
+    Mentions,
+}
+
+/// The number that the engine gives to the first keyspace made, `meta`, which every commit touches.
+pub(super) const META_NUMBER: u64 = 1;
+
+/// The open engine. Clones are handles to the same.
+#[derive(Clone)]
+pub(super) struct Tables {
+    pub db: Database,
+    pub meta: Keyspace,
+    pub events: Keyspace,
+    pub heads: Keyspace,
+    pub rosters: Keyspace,
+    pub memberships: Keyspace,
+    pub progress: Keyspace,
+    pub mentions: Keyspace,
+}
+
+impl Tables {
+    pub fn keyspace(&self, table: Table) -> &Keyspace {
+        match table {
+            Table::Meta => &self.meta,
+            Table::Events => &self.events,
+            Table::Heads => &self.heads,
+            Table::Rosters => &self.rosters,
+            Table::Memberships => &self.memberships,
+            Table::Progress => &self.progress,
+            Table::Mentions => &self.mentions,
+        }
+    }
+
+    pub fn all(&self) -> [&Keyspace; 7] {
+        [&self.meta, &self.events, &self.heads, &self.rosters, &self.memberships, &self.progress, &self.mentions]
+    }
+
+    /// Opens what is at `path`, or creates it.
+    ///
+    /// The engine cannot continue a creation that was interrupted, so it is created under another name, and renamed.
+    pub fn open(path: &Path, options: &HistoryOptions) -> Result<Tables, OpenError> {
+        if !path.try_exists()? {
+            create(path, options)?;
+        }
+        mend_journals(path)?;
+        let db = builder(path, options).open()?;
+        let tables = Tables::of(db, options)?;
+        match tables.meta.get(key::FORMAT)?.as_deref().map(<[u8; 4]>::try_from) {
+            Some(Ok(found)) if u32::from_be_bytes(found) <= FORMAT => Ok(tables),
+            Some(Ok(found)) => Err(OpenError::NewerFormat { found: u32::from_be_bytes(found) }),
+            Some(Err(_)) | None => Err(OpenError::Damaged(format!("{} holds no history: its format is missing", path.display()))),
+        }
+    }
+
+    fn of(db: Database, options: &HistoryOptions) -> Result<Tables, fjall::Error> {
+        let small = || KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes / 2);
+        // Rows that are asked for are nearly always there: filters for the last level would be nine tenths of the memory
+        // and save little.
+        let found = || small().expect_point_read_hits(true);
+        // First, so that its number is META_NUMBER.
+        let meta = db.keyspace("meta", found)?;
+        Ok(Tables {
+            events: db.keyspace("events", || {
+                KeyspaceCreateOptions::default()
+                    .max_memtable_size(options.memtable_bytes)
+                    // A page of 50 messages in one block, mostly (see docs/decisions/0001-history-engine.md).
+                    .data_block_size_policy(BlockSizePolicy::all(16 * 1024))
+                    .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
+                    // Pages are ranges: a filter would never be asked.
+                    .filter_policy(FilterPolicy::disabled())
+            })?,
+            heads: db.keyspace("heads", found)?,
+            rosters: db.keyspace("rosters", found)?,
+            memberships: db.keyspace("memberships", found)?,
+            progress: db.keyspace("progress", small)?,
+            mentions: db.keyspace("mentions", || small().filter_policy(FilterPolicy::disabled()))?,
+            meta,
+            db,
+        })
+    }
+
+    /// Reads one row, as of the last write that is whole.
+    pub fn get(&self, table: Table, key: impl AsRef<[u8]>) -> Result<Option<fjall::Slice>, StoreError> {
+        self.db.snapshot().get(self.keyspace(table), key).map_err(unreadable)
+    }
+}
+
+/// The engine could not read.
+pub(super) fn unreadable(error: fjall::Error) -> StoreError {
+    StoreError::Failed(format!("reading the history: {error}"))
+}
+
+fn builder(path: &Path, options: &HistoryOptions) -> fjall::DatabaseBuilder<Database> {
+    Database::builder(path)
+        .cache_size(options.cache_bytes)
+        .max_journaling_size(options.journal_bytes.max(HistoryOptions::LEAST_JOURNAL_BYTES))
+        // One of two keeps free for flushing.
+        .worker_threads(2)
+        .manual_journal_persist(true)
+}
+
+fn create(path: &Path, options: &HistoryOptions) -> Result<(), OpenError> {
+    let new = path.with_extension("new");
+    match fs::remove_dir_all(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let db = builder(&new, options).open()?;
+    let tables = Tables::of(db, options)?;
+    if tables.meta.id() != META_NUMBER {
+        return Err(OpenError::Engine(format!("the engine numbers its first keyspace {}, not {META_NUMBER}", tables.meta.id())));
+    }
+    tables.meta.insert(key::FORMAT, FORMAT.to_be_bytes())?;
+    tables.db.persist(PersistMode::SyncAll)?;
+    // In a table of its own, so that this one row keeps no journal from being removed.
+    tables.meta.rotate_memtable_and_wait()?;
+    drop(tables);
+    fs::rename(&new, path)?;
+    if let Some(parent) = path.parent() {
+        sync_folder(parent)?;
+    }
+    Ok(())
+}
+
+/// Cuts off what a power cut left of an unacknowledged write; refuses damage that touches acknowledged ones.
+fn mend_journals(path: &Path) -> Result<(), OpenError> {
+    let journals = journal::journals(path)?;
+    for (index, file) in journals.iter().enumerate() {
+        let bytes = fs::read(file)?;
+        match journal::check(&bytes, META_NUMBER, index + 1 == journals.len()) {
+            journal::State::Whole => {}
+            journal::State::Torn { good } => {
+                let length = journal::cut(file, &bytes, good)?;
+                tracing::warn!(
+                    journal = %file.display(), bytes = length,
+                    "the history ended in the middle of a write that was never acknowledged; it is cut off"
+                );
+            }
+            journal::State::Damaged { at } => return Err(OpenError::Damaged(damaged(file, at))),
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn damaged(journal: &Path, at: usize) -> String {
+    format!(
+        "the journal {} is damaged at byte {at}, before the end of what was acknowledged: the disk lost or changed data. \
+         Restore the data folder from a backup, or cut the journal off there to go on without what follows",
+        journal.display()
+    )
+}

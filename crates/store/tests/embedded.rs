@@ -1,0 +1,73 @@
+//! The embedded engines: the behaviour that all engines share, and what only these have.
+
+#[path = "embedded/crash.rs"]
+mod crash;
+#[path = "embedded/durability.rs"]
+mod durability;
+#[path = "embedded/full_disk.rs"]
+mod full_disk;
+#[path = "embedded/torn.rs"]
+mod torn;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use banter_store::behaviour;
+use banter_store::data_folder::DataFolder;
+use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions};
+use banter_store::embedded::queue::EmbeddedQueue;
+
+/// Small, so that tests get to see tables and compactions.
+fn options() -> HistoryOptions {
+    HistoryOptions { cache_bytes: 4 << 20, memtable_bytes: 256 << 10, ..HistoryOptions::default() }
+}
+
+fn open(path: &Path) -> EmbeddedHistory {
+    open_with(path, options())
+}
+
+fn open_with(path: &Path, options: HistoryOptions) -> EmbeddedHistory {
+    EmbeddedHistory::open(Arc::new(DataFolder::open(path).unwrap()), options).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn history_behaves() {
+    let folder = tempfile::tempdir().unwrap();
+    behaviour::history::all(Arc::new(open(folder.path())), behaviour::seed()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queue_keeps_order_and_counts_positions() {
+    for (partitions, capacity) in [(1, 1), (8, 7), (32, 1_000)] {
+        let starts: Vec<u64> = (0..u64::from(partitions)).map(|partition| partition * 1_000_003).collect();
+        let (queue, readers) = EmbeddedQueue::new(partitions, capacity, &starts);
+        behaviour::queue::order_and_positions(queue, readers, &starts, behaviour::seed()).await;
+    }
+}
+
+#[tokio::test]
+async fn queue_is_bounded() {
+    for capacity in [1, 5] {
+        let (queue, readers) = EmbeddedQueue::new(2, capacity, &[0, 0]);
+        behaviour::queue::bounded(queue, readers, capacity as u64).await;
+    }
+}
+
+#[tokio::test]
+async fn queue_drains_when_closed() {
+    let (queue, readers) = EmbeddedQueue::new(3, 10, &[0, 5, 9]);
+    behaviour::queue::closing_drains(queue, readers, 10, EmbeddedQueue::close).await;
+}
+
+#[tokio::test]
+async fn a_dropped_queue_ends_its_readers_after_what_is_queued() {
+    use banter_store::behaviour::{Random, queue};
+    use banter_store::{CommandQueue, PartitionReader};
+    let (embedded, mut readers) = EmbeddedQueue::new(1, 10, &[41]);
+    let id = queue::conversation_in(0, 1, &mut Random::new(1));
+    embedded.try_push(queue::envelope(id, 1)).unwrap();
+    assert_eq!(embedded.waiting(0), 1);
+    drop(embedded);
+    assert_eq!(readers[0].next_batch(10).await, Some(vec![(42, queue::envelope(id, 1))]));
+    assert_eq!(readers[0].next_batch(10).await, None);
+}

@@ -1,0 +1,193 @@
+//! Opening, closing, and one sync for many.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use banter_model::{ConversationId, GroupId, Marker, UserId};
+use banter_store::behaviour::history::{head, message};
+use banter_store::data_folder::{DataFolder, DataFolderError, Severity, examine};
+use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions, OpenError, WriteState};
+use banter_store::history::{Advance, Order, PageSize};
+use banter_store::{History, HistoryBatch, StoreError};
+
+use crate::{open, options};
+
+const GROUP: ConversationId = ConversationId::Group(GroupId(1));
+
+fn batch(position: u64) -> HistoryBatch {
+    HistoryBatch {
+        partition: 3,
+        position,
+        events: vec![(GROUP, message(position, "text"))],
+        heads: vec![(GROUP, head(position))],
+        ..HistoryBatch::default()
+    }
+}
+
+fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn everything_is_there_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let advance = Advance { read: Marker { seq: 5, ordinal: 5 }, delivered: 6 };
+    for round in 0..3_u64 {
+        let history = open(folder.path());
+        assert_eq!(history.position(3).await.unwrap(), round * 100);
+        for position in round * 100 + 1..=round * 100 + 100 {
+            history.commit(batch(position)).await.unwrap();
+        }
+        history.advance(UserId(9), GROUP, advance, 77).await.unwrap();
+        // Once dropped, once closed first.
+        if round == 1 {
+            history.close().await.unwrap();
+        }
+    }
+    let history = open(folder.path());
+    let progress = history.progress(UserId(9), GROUP).await.unwrap();
+    assert_eq!((progress.read, progress.delivered, progress.changed_at), (advance.read, 6, 77));
+    assert_eq!(history.heads(&[GROUP]).await.unwrap(), [Some(head(300))]);
+    let size = PageSize { events: 1_000, bytes: usize::MAX };
+    let events = history.events(GROUP, 1, 1_000, Order::OldestFirst, size).await.unwrap();
+    assert_eq!(events, (1..=300).map(|seq| message(seq, "text")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn closed_it_is_read_and_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = open(folder.path());
+    history.commit(batch(1)).await.unwrap();
+    history.close().await.unwrap();
+    history.close().await.unwrap();
+    assert!(matches!(history.commit(batch(2)).await, Err(StoreError::ReadOnly(_))));
+    let advance = Advance { delivered: 1, ..Advance::default() };
+    assert!(matches!(history.advance(UserId(9), GROUP, advance, 1).await, Err(StoreError::ReadOnly(_))));
+    assert_eq!(history.event(GROUP, 1).await.unwrap(), Some(message(1, "text")));
+    assert_eq!(history.event(GROUP, 2).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_folder_stays_locked_as_long_as_its_history_is_open() {
+    let path = tempfile::tempdir().unwrap();
+    let folder = Arc::new(DataFolder::open(path.path()).unwrap());
+    let history = EmbeddedHistory::open(Arc::clone(&folder), options()).unwrap();
+    drop(folder);
+    assert!(matches!(DataFolder::open(path.path()), Err(DataFolderError::InUse { .. })));
+    drop(history);
+    DataFolder::open(path.path()).unwrap();
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    {
+        let db = fjall::Database::builder(folder.path().join("history")).open().unwrap();
+        let meta = db.keyspace("meta", fjall::KeyspaceCreateOptions::default).unwrap();
+        meta.insert("format", 2_u32.to_be_bytes()).unwrap();
+        db.persist(fjall::PersistMode::SyncAll).unwrap();
+    }
+    let opened = EmbeddedHistory::open(Arc::new(DataFolder::open(folder.path()).unwrap()), options());
+    assert!(matches!(opened.err(), Some(OpenError::NewerFormat { found: 2 })));
+}
+
+#[tokio::test]
+async fn an_interrupted_creation_is_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let half = folder.path().join("history.new");
+    drop(DataFolder::open(folder.path()).unwrap());
+    // What the engine leaves when it is stopped before it has written its version: it would not open that again.
+    std::fs::create_dir_all(half.join("keyspaces")).unwrap();
+    std::fs::write(half.join("0.jnl"), [0; 100]).unwrap();
+    let history = open(folder.path());
+    history.commit(batch(1)).await.unwrap();
+    assert!(!half.exists());
+}
+
+/// Not by time but by count: with 64 partitions at work on one core or two, a write that takes what waits needs far fewer
+/// syncs than one for each batch. Each worker has one batch under way, as real ones do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_sync_takes_the_batches_of_many_partitions() {
+    const PARTITIONS: u64 = 64;
+    const EACH: u64 = 50;
+    let folder = tempfile::tempdir().unwrap();
+    let history = Arc::new(open(folder.path()));
+    let workers: Vec<_> = (0..PARTITIONS)
+        .map(|partition| {
+            let history = Arc::clone(&history);
+            tokio::spawn(async move {
+                let id = ConversationId::Group(GroupId(partition + 1));
+                for position in 1..=EACH {
+                    let events = vec![(id, message(position, "text"))];
+                    let batch = HistoryBatch { partition: partition as u32, position, events, ..HistoryBatch::default() };
+                    history.commit(batch).await.unwrap();
+                    assert_eq!(history.position(partition as u32).await.unwrap(), position);
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.await.unwrap();
+    }
+    let counters = history.counters();
+    assert_eq!(get(&counters.batches), PARTITIONS * EACH);
+    assert_eq!(get(&counters.events), PARTITIONS * EACH);
+    assert!(get(&counters.syncs) >= EACH, "a worker's next batch was taken before the one before was synced");
+    assert!(get(&counters.syncs) < PARTITIONS * EACH / 2, "{} syncs", get(&counters.syncs));
+    assert!(get(&counters.most_batches) > 1);
+    assert!(get(&counters.bytes) > PARTITIONS * EACH * 24);
+}
+
+#[tokio::test]
+async fn read_markers_are_not_synced_and_not_written_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = open(folder.path());
+    for delivered in [5, 5, 4, 6] {
+        history.advance(UserId(9), GROUP, Advance { delivered, ..Advance::default() }, 1).await.unwrap();
+    }
+    let counters = history.counters();
+    assert_eq!((get(&counters.advances), get(&counters.writes), get(&counters.syncs)), (2, 2, 0));
+    assert_eq!(history.write_state(), WriteState::Writing);
+}
+
+#[tokio::test]
+async fn the_doctor_sees_and_changes_nothing() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("data");
+    let reserve = HistoryOptions::default().reserve_bytes;
+    let worst =
+        |path: &std::path::Path, reserve| examine(path, reserve).into_iter().map(|finding| finding.severity).max().unwrap();
+    assert_eq!(worst(&path, reserve), Severity::Warning);
+    assert!(!path.exists(), "looking created the folder");
+
+    let history = open(&path);
+    history.commit(batch(1)).await.unwrap();
+    let text = |reserve| examine(&path, reserve).into_iter().map(|finding| finding.text).collect::<Vec<_>>().join("\n");
+    assert!(text(1).contains(&format!("a server is using it now (process {})", std::process::id())), "{}", text(1));
+    drop(history);
+    let before = listing(&path);
+    assert!(text(1).contains("no server is using it now") && text(1).contains("1 of the history's journals were checked"));
+    // No directory of users and no key yet.
+    assert_eq!(worst(&path, 1), Severity::Warning, "{}", text(1));
+    assert_eq!(worst(&path, u64::MAX), Severity::Fault, "no disk has that much room");
+    assert_eq!(listing(&path), before, "looking changed something");
+
+    std::fs::write(path.join("format"), "banter data folder\nformat 9\n").unwrap();
+    assert_eq!(worst(&path, 1), Severity::Fault);
+}
+
+/// Every file below a folder, with its size and the time of its last change.
+fn listing(path: &std::path::Path) -> Vec<(std::path::PathBuf, u64, std::time::SystemTime)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).unwrap() {
+        let entry = entry.unwrap();
+        let meta = entry.metadata().unwrap();
+        found.push((entry.path(), meta.len(), meta.modified().unwrap()));
+        if meta.is_dir() {
+            found.extend(listing(&entry.path()));
+        }
+    }
+    found.sort();
+    found
+}
