@@ -36,6 +36,8 @@ use crate::{api, listener, secret_key};
 pub const EMBEDDED_PARTITIONS: u32 = 8;
 /// Most commands that wait in one partition; beyond it sessions wait to be read from.
 const QUEUED_COMMANDS: usize = 4_096;
+/// In the data folder: how far ids went.
+const IDS_FILE: &str = "ids";
 /// The longest that sessions are given to take their last frames when the server goes down.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -91,6 +93,9 @@ pub enum ServeError {
     /// The secret key.
     #[error("the secret key: {0}")]
     SecretKey(std::io::Error),
+    /// The file that remembers how far ids went.
+    #[error("ids: {0}")]
+    Ids(std::io::Error),
     /// The address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -138,7 +143,8 @@ impl Server {
         let queue = Arc::new(queue);
 
         let metrics = Arc::new(Metrics::default());
-        let ids = Arc::new(Ids::new(number));
+        let ids = Ids::open(number, &folder.path().join(IDS_FILE)).map_err(ServeError::Ids)?;
+        let ids = Arc::new(ids);
         let hub = Arc::new(Hub::new(metrics.clone()));
         let relations = Arc::new(Relations::new(directory.clone()));
         let presence = Presence::new(directory.clone(), relations.clone(), hub.clone(), options.presence_grace);

@@ -63,3 +63,10 @@ CREATE TABLE group_keys (
     group_id BIGINT NOT NULL,
     PRIMARY KEY (user_id, request_key)
 );
+
+-- One row, which whoever removes a user locks: many rows name two users, and two removals at once could each take some of
+-- them and wait for the rest.
+CREATE TABLE removal_lock (
+    id SMALLINT NOT NULL PRIMARY KEY
+);
+INSERT INTO removal_lock (id) VALUES (1);

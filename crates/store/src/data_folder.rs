@@ -6,6 +6,7 @@
 //! history/           the logs (crate::embedded::history)
 //! directory.sqlite   the people (crate::directory::sql)
 //! secret             the key that tokens are signed with
+//! ids                how far ids went (in milliseconds since the Unix epoch)
 //! ```
 
 mod examine;

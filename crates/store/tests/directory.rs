@@ -50,6 +50,7 @@ behaviours! {
     accounts {
         users_come_back, large_ids_come_back, accounts_change, a_handle_belongs_to_one_user, an_id_belongs_to_one_user,
         unknown_users_are_told, questions_are_bounded, a_key_makes_one_group, nothing_of_a_deleted_user_stays,
+        users_who_block_each_other_go_at_once,
     }
     devices {
         devices_are_listed_by_use, the_device_used_longest_ago_goes, logins_at_once_are_bounded, devices_are_removed,

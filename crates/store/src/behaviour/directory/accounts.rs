@@ -199,3 +199,22 @@ pub async fn nothing_of_a_deleted_user_stays<D: Directory>(directory: Arc<D>) {
     let other = GroupId(fresh());
     assert_eq!(directory.group_for_key(ada, "key", other).await.unwrap(), other);
 }
+
+/// Users whose rows name each other can go at the same time.
+pub async fn users_who_block_each_other_go_at_once<D: Directory>(directory: Arc<D>) {
+    for _ in 0..20 {
+        let users = [user(&*directory).await, user(&*directory).await, user(&*directory).await];
+        for one in users {
+            for other in users.into_iter().filter(|other| *other != one) {
+                directory.block(one, other, NOW).await.unwrap();
+            }
+        }
+        let mut race = JoinSet::new();
+        for user in users {
+            let directory = directory.clone();
+            race.spawn(async move { directory.delete_user(user, NOW).await.unwrap() });
+        }
+        race.join_all().await;
+        assert_eq!(directory.users(&users).await.unwrap(), []);
+    }
+}

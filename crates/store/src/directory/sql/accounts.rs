@@ -88,6 +88,7 @@ pub(super) async fn set_settings(pool: &AnyPool, user: UserId, settings: Setting
 /// Removes a user and what names them; their devices go on the list of removed ones.
 pub(super) async fn delete(pool: &AnyPool, user: UserId, now: Millis) -> Result<(), DirectoryError> {
     let mut transaction = pool.begin().await?;
+    query("UPDATE removal_lock SET id = id").execute(&mut *transaction).await?;
     devices::lock_user(&mut transaction, user).await?;
     devices::delete_all_but(&mut transaction, user, None, now).await?;
     query("DELETE FROM users WHERE id = $1").bind(user.0 as i64).execute(&mut *transaction).await?;

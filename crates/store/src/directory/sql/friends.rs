@@ -24,6 +24,8 @@ pub(super) async fn request(pool: &AnyPool, from: UserId, to: UserId, now: Milli
                  THEN friendships.changed_at ELSE excluded.changed_at END
          RETURNING accepted",
     );
+    // In a transaction, though it is one statement: of a statement that returns rows SQLite's driver does not tell whether its
+    // own commit failed.
     let mut transaction = pool.begin().await?;
     let upsert = upsert.bind(low).bind(high).bind(from.0 as i64).bind(now as i64);
     let accepted = row::flag(&upsert.fetch_one(&mut *transaction).await?, "accepted")?;

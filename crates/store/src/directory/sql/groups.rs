@@ -13,6 +13,7 @@ pub(super) async fn for_key(pool: &AnyPool, user: UserId, key: &str, group: Grou
          ON CONFLICT (user_id, request_key) DO UPDATE SET group_id = group_keys.group_id
          RETURNING group_id",
     );
+    // In a transaction, so that a commit that fails is told (see `friends::request`).
     let mut transaction = pool.begin().await?;
     let row = upsert.bind(user.0 as i64).bind(key).bind(group.0 as i64).fetch_one(&mut *transaction).await?;
     transaction.commit().await?;
