@@ -1,11 +1,11 @@
 //! The history in an LSM tree ([fjall](https://docs.rs/fjall), chosen in `docs/decisions/0001-history-engine.md`).
 //!
 //! **Writes** go to one thread, which takes everything that waits, from all partitions, writes it as one atomic batch and
-//! syncs the journal once: [`committer`]. A crash at any instant leaves, of each partition, a prefix of what its worker
+//! syncs the journal once (`history/committer.rs`). A crash at any instant leaves, of each partition, a prefix of what its worker
 //! committed that holds everything acknowledged. **Reads** see whole writes only, and only what is synced or (read markers)
-//! handed to the system. Reads of single rows run on the calling task: they find the row in memory, or take one or two
-//! reads of the disk, which is less than handing over to another thread costs. Pages, lists and many rows at once run on
-//! Tokio's threads for blocking work, a bounded number at a time.
+//! handed to the system. Reads of single rows run on the calling task: they nearly always find the row in memory, and one
+//! that does not holds up its thread for one or two reads of the disk, some tenths of a millisecond on an SSD. Pages, lists
+//! and many rows at once run on Tokio's threads for blocking work, a bounded number at a time.
 //!
 //! **When the disk is full**: with less than the reserve left, writes are refused with [`StoreError::Full`] before the
 //! engine is touched, and go on by themselves when there is room again. Should the engine itself fail to write, all writes

@@ -94,6 +94,18 @@ async fn a_newer_format_is_refused() {
     assert!(matches!(opened.err(), Some(OpenError::NewerFormat { found: 2 })));
 }
 
+/// The engine would begin an empty one in its place, and nobody would know.
+#[tokio::test]
+async fn a_lost_table_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = open(folder.path());
+    history.commit(batch(1)).await.unwrap();
+    drop(history);
+    std::fs::remove_dir_all(folder.path().join("history/keyspaces/3")).unwrap();
+    let opened = EmbeddedHistory::open(Arc::new(DataFolder::open(folder.path()).unwrap()), options());
+    assert!(matches!(opened.err(), Some(OpenError::Damaged(_))));
+}
+
 #[tokio::test]
 async fn an_interrupted_creation_is_begun_anew() {
     let folder = tempfile::tempdir().unwrap();
