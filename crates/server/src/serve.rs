@@ -142,7 +142,7 @@ impl Server {
         let (queue, readers) = EmbeddedQueue::new(EMBEDDED_PARTITIONS, QUEUED_COMMANDS, &positions);
         let queue = Arc::new(queue);
 
-        let metrics = Arc::new(Metrics::default());
+        let metrics = Arc::new(Metrics::of(history.clone()));
         let ids = Ids::open(number, &folder.path().join(IDS_FILE)).map_err(ServeError::Ids)?;
         let ids = Arc::new(ids);
         let hub = Arc::new(Hub::new(metrics.clone()));
