@@ -308,6 +308,10 @@ impl Task {
 
     fn take_command(&mut self, command: Command) {
         match command {
+            Command::Queue { reply, .. } if matches!(self.link, Link::SignedOut) => {
+                let error = Error::new(Error::SIGNED_OUT, "the device was logged out: log in again");
+                self.replies.push((Err(error), reply));
+            }
             Command::Queue { conversation, action, reply } => {
                 let now = self.now();
                 let ticket = self.engine.queue(now, conversation, action).map(|tag| {

@@ -18,6 +18,8 @@ use crate::{Client, Error, Place, Ticket};
 const SHOWN: usize = 20;
 /// How long to wait for the server before showing what is here.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for answers at the end of input.
+const LAST: Duration = Duration::from_secs(30);
 /// Answers that wait to be shown.
 const ANSWERS: usize = 1_024;
 
@@ -42,6 +44,7 @@ struct Session<'a> {
     /// The conversations as they were listed, by number.
     listed: Vec<ConversationId>,
     answers: mpsc::Sender<Result<Seq, Error>>,
+    unanswered: usize,
 }
 
 pub(super) async fn run(place: Place, output: &Output) -> Result<(), Error> {
@@ -64,13 +67,17 @@ async fn session(client: &Client, output: &Output) -> Result<(), Error> {
     let mut typed = lines::read(output)?;
     let (answers, mut answered) = mpsc::channel(ANSWERS);
     let (names, listed) = (Names::default(), vec![]);
-    let mut session = Session { client, output, names, open: None, oldest: 0, listed, answers };
+    let mut session = Session { client, output, names, open: None, oldest: 0, listed, answers, unanswered: 0 };
     session.list().await?;
     output.line("choose a number or a handle; /help says what else there is");
     loop {
         tokio::select! {
             line = typed.recv() => match line {
-                None => break,
+                None => {
+                    // The end of a pipe, perhaps: what was written is given its time.
+                    let _ = tokio::time::timeout(LAST, session.answered(&mut answered)).await;
+                    break;
+                }
                 Some(Typed::Key) => if let Some(conversation) = session.open {
                     client.typing(conversation).await?;
                 },
@@ -80,11 +87,7 @@ async fn session(client: &Client, output: &Output) -> Result<(), Error> {
                     Err(error) => output.line(format!("! {}", clean(&error.message))),
                 },
             },
-            answer = answered.recv() => match answer {
-                Some(Ok(seq)) => output.line(output.styled(Style::Dim, &format!("{seq:>5} ✓"))),
-                Some(Err(error)) => output.line(format!("! not sent: {}", clean(&error.message))),
-                None => break,
-            },
+            Some(answer) = answered.recv() => session.show_answer(answer),
             notification = events.next() => match notification? {
                 Some(Notification::SignedOut { message }) => return Err(Error::new(Error::SIGNED_OUT, message)),
                 Some(notification) => session.show(notification).await?,
@@ -138,11 +141,28 @@ impl Session<'_> {
         Ok(true)
     }
 
+    fn show_answer(&mut self, answer: Result<Seq, Error>) {
+        self.unanswered -= 1;
+        match answer {
+            Ok(seq) => self.output.line(self.output.styled(Style::Dim, &format!("{seq:>5} ✓"))),
+            Err(error) => self.output.line(format!("! not sent: {}", clean(&error.message))),
+        }
+    }
+
+    /// Shows answers until everything written has one.
+    async fn answered(&mut self, answers: &mut mpsc::Receiver<Result<Seq, Error>>) {
+        while self.unanswered > 0 {
+            let Some(answer) = answers.recv().await else { return };
+            self.show_answer(answer);
+        }
+    }
+
     fn conversation(&self) -> Result<ConversationId, Error> {
         self.open.ok_or_else(|| Error::new(Error::INVALID_ARGUMENT, "choose a conversation first"))
     }
 
-    fn wait(&self, ticket: Ticket) {
+    fn wait(&mut self, ticket: Ticket) {
+        self.unanswered += 1;
         let answers = self.answers.clone();
         tokio::spawn(async move {
             let answer = ticket.stored().await.map(|stored| stored.seq);
@@ -226,6 +246,9 @@ impl Session<'_> {
                     let line = format!("      {} wrote{place}", self.names.of(event.sender));
                     self.output.line(self.output.styled(Style::Dim, &line));
                 }
+            }
+            Notification::Event { event, .. } if event.device == self.client.device() && event.tag.is_some() => {
+                // It stands there as it was typed; its number comes with the answer.
             }
             Notification::Event { conversation, event } => {
                 self.print(std::slice::from_ref(&event)).await;
