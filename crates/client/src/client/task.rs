@@ -47,6 +47,8 @@ pub struct Status {
     pub failed: Option<Error>,
 }
 
+/// What became of a command: a ticket, or why there is none.
+type Queued = Result<Ticket, Error>;
 type Dialing = Pin<Box<dyn Future<Output = (Dialer, Result<(Connection, ServerFrame), Error>)> + Send>>;
 
 enum Link {
@@ -72,7 +74,7 @@ pub(super) struct Task {
     status: watch::Sender<Status>,
     tickets: HashMap<(ConversationId, Tag), oneshot::Sender<Result<Stored, Error>>>,
     /// Answers to commands, to be given once what they did is stored.
-    replies: Vec<(Result<Ticket, Error>, oneshot::Sender<Result<Ticket, Error>>)>,
+    replies: Vec<(Queued, oneshot::Sender<Queued>)>,
     background: JoinSet<Background>,
     dialer: Option<Dialer>,
     backoff: Backoff,

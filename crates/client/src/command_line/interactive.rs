@@ -238,7 +238,8 @@ impl Session<'_> {
         let dim = |text: String| self.output.line(self.output.styled(Style::Dim, &text));
         match notification {
             Notification::Event { conversation, event } if elsewhere => {
-                if event.sender != me && matches!(event.content, banter_protocol::Content::Message { .. }) {
+                let is_message = matches!(event.content, banter_protocol::Content::Message { .. });
+                if is_message && event.sender != me {
                     self.names.learn(self.client.api(), [event.sender]).await;
                     let state = self.client.conversation(conversation).await?;
                     let title = state.map_or(String::new(), |state| state.roster.title);
