@@ -8,7 +8,7 @@ use banter_protocol::frame::PresenceState;
 use tokio::sync::mpsc;
 
 use super::follow::{Events, conversation_of};
-use super::lines::{self, Typed};
+use super::lines::{self, Terminal, Typed};
 use super::names::{self, Names};
 use super::output::{Output, Style, clean, clock};
 use crate::sync::{ConnectionState, ConversationState, Notification, Window};
@@ -52,8 +52,10 @@ pub(super) async fn run(place: Place, output: &Output) -> Result<(), Error> {
         return Err(Error::new(Error::INVALID_ARGUMENT, "--json needs a command: see --help"));
     }
     let client = Client::open(place).await?;
+    let terminal = Terminal::remember();
     let result = session(&client, output).await;
     output.set_printer(None);
+    drop(terminal);
     client.shutdown().await;
     result
 }
