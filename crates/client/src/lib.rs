@@ -11,6 +11,8 @@ pub mod connection;
 mod error;
 pub mod storage;
 pub mod sync;
+#[cfg(test)]
+mod test_server;
 
 pub use client::{Client, Notifications, Place, Profile, Status, Ticket};
 pub use error::Error;

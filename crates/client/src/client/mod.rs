@@ -44,7 +44,8 @@ struct Inner {
     store: Store,
     account: Account,
     commands: mpsc::Sender<Command>,
-    notifications: broadcast::Sender<Notification>,
+    /// The task holds the sender: streams end with it.
+    notifications: broadcast::WeakSender<Notification>,
     status: watch::Receiver<Status>,
     task: Mutex<Option<JoinHandle<()>>>,
     /// Held until the client ends.
@@ -95,9 +96,10 @@ impl Client {
         let snapshot = store.snapshot().await?.ok_or_else(profile::nobody)?;
         let (commands, received) = mpsc::channel(COMMANDS);
         let (notifications, _) = broadcast::channel(NOTIFICATIONS);
-        let (task, status) = task::Task::new(api.clone(), store.clone(), &account, snapshot, received, notifications.clone());
+        let weak = notifications.downgrade();
+        let (task, status) = task::Task::new(api.clone(), store.clone(), &account, snapshot, received, notifications);
         let task = Mutex::new(Some(tokio::spawn(task.run())));
-        let inner = Inner { api, store, account, commands, notifications, status, task, _lock: lock };
+        let inner = Inner { api, store, account, commands, notifications: weak, status, task, _lock: lock };
         Ok(Client { inner: Arc::new(inner) })
     }
 
@@ -135,7 +137,9 @@ impl Client {
     /// What happens from now on. Bounded: an application that is slower than the events is told so by [`Notification::Lagged`],
     /// and reads what it missed with [`Client::stored_events`].
     pub fn notifications(&self) -> Notifications {
-        Notifications::new(self.inner.notifications.subscribe())
+        // One that nobody sends to has ended.
+        let sender = self.inner.notifications.upgrade().unwrap_or_else(|| broadcast::channel(1).0);
+        Notifications::new(sender.subscribe())
     }
 
     /// Connected or not, in sync or not.
@@ -264,3 +268,6 @@ impl Client {
         self.inner.status.borrow().failed.clone().unwrap_or_else(ended)
     }
 }
+
+#[cfg(test)]
+mod tests;

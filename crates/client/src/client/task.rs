@@ -47,6 +47,8 @@ pub struct Status {
     pub failed: Option<Error>,
 }
 
+/// What became of a command: a ticket, or why there is none.
+type Queued = Result<Ticket, Error>;
 type Dialing = Pin<Box<dyn Future<Output = (Dialer, Result<(Connection, ServerFrame), Error>)> + Send>>;
 
 enum Link {
@@ -72,7 +74,7 @@ pub(super) struct Task {
     status: watch::Sender<Status>,
     tickets: HashMap<(ConversationId, Tag), oneshot::Sender<Result<Stored, Error>>>,
     /// Answers to commands, to be given once what they did is stored.
-    replies: Vec<(Result<Ticket, Error>, oneshot::Sender<Result<Ticket, Error>>)>,
+    replies: Vec<(Queued, oneshot::Sender<Queued>)>,
     background: JoinSet<Background>,
     dialer: Option<Dialer>,
     backoff: Backoff,
@@ -308,6 +310,10 @@ impl Task {
 
     fn take_command(&mut self, command: Command) {
         match command {
+            Command::Queue { reply, .. } if matches!(self.link, Link::SignedOut) => {
+                let error = Error::new(Error::SIGNED_OUT, "the device was logged out: log in again");
+                self.replies.push((Err(error), reply));
+            }
             Command::Queue { conversation, action, reply } => {
                 let now = self.now();
                 let ticket = self.engine.queue(now, conversation, action).map(|tag| {

@@ -8,7 +8,7 @@ use banter_protocol::frame::PresenceState;
 use tokio::sync::mpsc;
 
 use super::follow::{Events, conversation_of};
-use super::lines::{self, Typed};
+use super::lines::{self, Terminal, Typed};
 use super::names::{self, Names};
 use super::output::{Output, Style, clean, clock};
 use crate::sync::{ConnectionState, ConversationState, Notification, Window};
@@ -18,6 +18,8 @@ use crate::{Client, Error, Place, Ticket};
 const SHOWN: usize = 20;
 /// How long to wait for the server before showing what is here.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for answers at the end of input.
+const LAST: Duration = Duration::from_secs(30);
 /// Answers that wait to be shown.
 const ANSWERS: usize = 1_024;
 
@@ -42,6 +44,7 @@ struct Session<'a> {
     /// The conversations as they were listed, by number.
     listed: Vec<ConversationId>,
     answers: mpsc::Sender<Result<Seq, Error>>,
+    unanswered: usize,
 }
 
 pub(super) async fn run(place: Place, output: &Output) -> Result<(), Error> {
@@ -49,8 +52,10 @@ pub(super) async fn run(place: Place, output: &Output) -> Result<(), Error> {
         return Err(Error::new(Error::INVALID_ARGUMENT, "--json needs a command: see --help"));
     }
     let client = Client::open(place).await?;
+    let terminal = Terminal::remember();
     let result = session(&client, output).await;
     output.set_printer(None);
+    drop(terminal);
     client.shutdown().await;
     result
 }
@@ -64,13 +69,17 @@ async fn session(client: &Client, output: &Output) -> Result<(), Error> {
     let mut typed = lines::read(output)?;
     let (answers, mut answered) = mpsc::channel(ANSWERS);
     let (names, listed) = (Names::default(), vec![]);
-    let mut session = Session { client, output, names, open: None, oldest: 0, listed, answers };
+    let mut session = Session { client, output, names, open: None, oldest: 0, listed, answers, unanswered: 0 };
     session.list().await?;
     output.line("choose a number or a handle; /help says what else there is");
     loop {
         tokio::select! {
             line = typed.recv() => match line {
-                None => break,
+                None => {
+                    // The end of a pipe, perhaps: what was written is given its time.
+                    let _ = tokio::time::timeout(LAST, session.answered(&mut answered)).await;
+                    break;
+                }
                 Some(Typed::Key) => if let Some(conversation) = session.open {
                     client.typing(conversation).await?;
                 },
@@ -80,11 +89,7 @@ async fn session(client: &Client, output: &Output) -> Result<(), Error> {
                     Err(error) => output.line(format!("! {}", clean(&error.message))),
                 },
             },
-            answer = answered.recv() => match answer {
-                Some(Ok(seq)) => output.line(output.styled(Style::Dim, &format!("{seq:>5} ✓"))),
-                Some(Err(error)) => output.line(format!("! not sent: {}", clean(&error.message))),
-                None => break,
-            },
+            Some(answer) = answered.recv() => session.show_answer(answer),
             notification = events.next() => match notification? {
                 Some(Notification::SignedOut { message }) => return Err(Error::new(Error::SIGNED_OUT, message)),
                 Some(notification) => session.show(notification).await?,
@@ -138,11 +143,28 @@ impl Session<'_> {
         Ok(true)
     }
 
+    fn show_answer(&mut self, answer: Result<Seq, Error>) {
+        self.unanswered -= 1;
+        match answer {
+            Ok(seq) => self.output.line(self.output.styled(Style::Dim, &format!("{seq:>5} ✓"))),
+            Err(error) => self.output.line(format!("! not sent: {}", clean(&error.message))),
+        }
+    }
+
+    /// Shows answers until everything written has one.
+    async fn answered(&mut self, answers: &mut mpsc::Receiver<Result<Seq, Error>>) {
+        while self.unanswered > 0 {
+            let Some(answer) = answers.recv().await else { return };
+            self.show_answer(answer);
+        }
+    }
+
     fn conversation(&self) -> Result<ConversationId, Error> {
         self.open.ok_or_else(|| Error::new(Error::INVALID_ARGUMENT, "choose a conversation first"))
     }
 
-    fn wait(&self, ticket: Ticket) {
+    fn wait(&mut self, ticket: Ticket) {
+        self.unanswered += 1;
         let answers = self.answers.clone();
         tokio::spawn(async move {
             let answer = ticket.stored().await.map(|stored| stored.seq);
@@ -218,7 +240,8 @@ impl Session<'_> {
         let dim = |text: String| self.output.line(self.output.styled(Style::Dim, &text));
         match notification {
             Notification::Event { conversation, event } if elsewhere => {
-                if event.sender != me && matches!(event.content, banter_protocol::Content::Message { .. }) {
+                let is_message = matches!(event.content, banter_protocol::Content::Message { .. });
+                if is_message && event.sender != me {
                     self.names.learn(self.client.api(), [event.sender]).await;
                     let state = self.client.conversation(conversation).await?;
                     let title = state.map_or(String::new(), |state| state.roster.title);
@@ -226,6 +249,9 @@ impl Session<'_> {
                     let line = format!("      {} wrote{place}", self.names.of(event.sender));
                     self.output.line(self.output.styled(Style::Dim, &line));
                 }
+            }
+            Notification::Event { event, .. } if event.device == self.client.device() && event.tag.is_some() => {
+                // It stands there as it was typed; its number comes with the answer.
             }
             Notification::Event { conversation, event } => {
                 self.print(std::slice::from_ref(&event)).await;

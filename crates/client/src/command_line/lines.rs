@@ -1,6 +1,6 @@
 //! Lines that somebody types, while other lines are printed around them.
 
-use std::io::{BufRead, IsTerminal};
+use std::io::{BufRead, IsTerminal, Write};
 use std::sync::{Arc, Mutex};
 
 use rustyline::completion::Completer;
@@ -23,6 +23,32 @@ pub(super) enum Typed {
 
 /// Lines typed ahead; keys beyond are forgotten.
 const AHEAD: usize = 64;
+
+/// Puts the terminal back as it was. The thread that reads lines may be in the middle of one when the program ends.
+pub(super) struct Terminal(#[cfg(unix)] Option<rustix::termios::Termios>);
+
+impl Terminal {
+    pub fn remember() -> Self {
+        Terminal(
+            #[cfg(unix)]
+            rustix::termios::tcgetattr(rustix::stdio::stdin()).ok(),
+        )
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        if let Some(before) = &self.0 {
+            // Nothing can be done about a terminal that is gone.
+            let _ = rustix::termios::tcsetattr(rustix::stdio::stdin(), rustix::termios::OptionalActions::Drain, before);
+            // The line that was begun ends, and pasting is plain again.
+            if std::io::stdout().is_terminal() {
+                let _ = std::io::stdout().write_all(b"\x1b[?2004l\r\n").and_then(|()| std::io::stdout().flush());
+            }
+        }
+    }
+}
 
 /// Reads lines in a thread of their own until the end of input. At a terminal they can be edited, and `output` prints around them.
 pub(super) fn read(output: &Output) -> Result<mpsc::Receiver<Typed>, Error> {

@@ -78,3 +78,6 @@ fn place(common: &Common) -> Result<Place, Error> {
     let none = || Error::new(Error::INVALID_ARGUMENT, "there is no home folder: say where with --folder");
     Ok(Place::Folder(data.ok_or_else(none)?.join("banter").join(name)))
 }
+
+#[cfg(test)]
+mod tests;

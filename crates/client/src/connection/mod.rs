@@ -120,3 +120,6 @@ impl Connection {
         matches!(self, Connection::Polling(_))
     }
 }
+
+#[cfg(test)]
+mod tests;

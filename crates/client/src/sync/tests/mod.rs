@@ -2,7 +2,7 @@
 
 mod device;
 mod scenarios;
-mod server;
+pub(crate) mod server;
 mod simulation;
 
 /// SplitMix64: the same seed gives the same run.

@@ -364,7 +364,7 @@ fn whatever_dies_each_event_is_seen_once_and_in_order() {
     let base = std::env::var("BANTER_SEED").ok().and_then(|seed| seed.parse().ok());
     let (first, runs) = base.map_or((std::process::id() as u64 * 1_000, 60), |seed| (seed, 1));
     for seed in first..first + runs {
-        println!("BANTER_SEED={seed}");
+        eprintln!("BANTER_SEED={seed}");
         run(seed, 3_000);
     }
 }
@@ -372,7 +372,7 @@ fn whatever_dies_each_event_is_seen_once_and_in_order() {
 #[test]
 fn runs_that_are_always_the_same() {
     for seed in 1..=20 {
-        println!("BANTER_SEED={seed}");
+        eprintln!("BANTER_SEED={seed}");
         run(seed, 2_000);
     }
 }
