@@ -81,7 +81,7 @@ impl World {
         let (queue, readers) = EmbeddedQueue::new(PARTITIONS, 1_024, &[0; PARTITIONS as usize]);
         let queue = Arc::new(queue);
         let metrics = Arc::new(Metrics::default());
-        let ids = Arc::new(Ids::new(NUMBER));
+        let ids = Arc::new(Ids::open(NUMBER, &folder.path().join("ids")).unwrap());
         let hub = Arc::new(Hub::new(metrics.clone()));
         let relations = Arc::new(Relations::new(directory.clone()));
         let presence = Presence::new(directory.clone(), relations.clone(), hub.clone(), Duration::ZERO);
@@ -96,7 +96,7 @@ impl World {
             presence: Arc::new(presence),
             tokens: AccessTokens::new(&KEY),
             refresh_tokens: RefreshTokens::new(&KEY),
-            passwords: Passwords::new(NonZeroUsize::new(2).unwrap()).unwrap(),
+            passwords: Passwords::new(NonZeroUsize::new(2).unwrap()),
             removed_devices: RemovedDevices::load(&*directory, banter_server::clock::now()).await.unwrap(),
             relations,
             rate_limits: RateLimits::new(&limits),
