@@ -6,6 +6,7 @@
 
 pub mod api;
 mod client;
+pub mod command_line;
 pub mod connection;
 mod error;
 pub mod storage;
@@ -13,12 +14,3 @@ pub mod sync;
 
 pub use client::{Client, Notifications, Place, Profile, Status, Ticket};
 pub use error::Error;
-
-/// stub
-pub mod command_line {
-    /// stub
-    #[derive(clap::Args)]
-    pub struct Arguments {}
-    /// stub
-    pub async fn run(_: Arguments) -> std::process::ExitCode { std::process::ExitCode::FAILURE }
-}

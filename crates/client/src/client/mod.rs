@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use command::Command;
+pub(crate) use groups::group_of;
 pub use notifications::Notifications;
 pub use profile::{Place, Profile};
 pub use task::Status;

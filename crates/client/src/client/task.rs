@@ -379,8 +379,7 @@ impl Task {
         if lasted || going_away {
             self.backoff.reset();
         }
-        let wait =
-            if going_away { rand::rng().random_range(Duration::ZERO..GOING_AWAY) } else { self.backoff.next_wait() };
+        let wait = if going_away { rand::rng().random_range(Duration::ZERO..GOING_AWAY) } else { self.backoff.next_wait() };
         self.link = Link::Waiting(Instant::now() + wait);
         self.tell(Notification::Connection { state: ConnectionState::Connecting });
     }

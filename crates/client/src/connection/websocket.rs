@@ -45,8 +45,7 @@ impl WebSocket {
         let timer = Box::pin(sleep_until(now + heartbeat / 2));
         let outgoing = VecDeque::new();
         let (sent_at, received_at) = (now, now);
-        let mut socket =
-            WebSocket { stream, outgoing, unflushed: false, heartbeat, sent_at, received_at, timer, bye: None };
+        let mut socket = WebSocket { stream, outgoing, unflushed: false, heartbeat, sent_at, received_at, timer, bye: None };
         socket.send(first)?;
         timeout(CONNECT, socket.flush()).await.map_err(Error::unreachable)??;
         Ok(socket)
@@ -197,7 +196,10 @@ async fn upgrade(base: &str) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>
     let base = crate::api::base_of(base)?;
     // http becomes ws, https wss.
     let url = format!("ws{}{SOCKET_PATH}", &base[4..]);
-    let config = WebSocketConfig::default().read_buffer_size(16 << 10).max_message_size(Some(INCOMING_BYTES)).max_frame_size(Some(INCOMING_BYTES));
+    let config = WebSocketConfig::default()
+        .read_buffer_size(16 << 10)
+        .max_message_size(Some(INCOMING_BYTES))
+        .max_frame_size(Some(INCOMING_BYTES));
     let no_delay = true;
     let connected = timeout(CONNECT, connect_async_with_config(url, Some(config), no_delay)).await;
     let (stream, _) = connected.map_err(Error::unreachable)?.map_err(Error::unreachable)?;

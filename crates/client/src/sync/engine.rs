@@ -1,7 +1,7 @@
 //! The engine's state, and who takes which input.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use banter_model::{ConversationId, DeviceId, Millis, Tag, UserId};
 use banter_protocol::ServerFrame;

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use banter_model::{ConversationId, DeviceId, Millis, Seq, Tag, UserId};
 use banter_protocol::{ClientFrame, Content, Event};
 
-use crate::sync::{ConversationState, Effect, Engine, Input, Notification, Snapshot, Window, Write, amend, redact_edit, target_of};
+use crate::sync::{
+    ConversationState, Effect, Engine, Input, Notification, Snapshot, Window, Write, amend, redact_edit, target_of,
+};
 
 /// What is on the disk.
 #[derive(Default, Clone)]

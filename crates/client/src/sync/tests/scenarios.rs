@@ -10,13 +10,7 @@ use crate::sync::{Input, Notification, Window};
 const DIRECT: ConversationId = ConversationId::Direct(UserId(1), UserId(2));
 
 fn welcome(device: &mut Device) {
-    let welcome = ServerFrame::Welcome {
-        session: "s".into(),
-        user: device.user,
-        device: device.id,
-        at: 1,
-        heartbeat_ms: 45_000,
-    };
+    let welcome = ServerFrame::Welcome { session: "s".into(), user: device.user, device: device.id, at: 1, heartbeat_ms: 45_000 };
     device.handle(0, Input::Frame(welcome));
     device.handle(0, Input::Frame(ServerFrame::Sync { conversations: vec![], point: "p1".into(), more: None }));
 }
@@ -186,9 +180,7 @@ fn typing_ends_by_itself_or_with_a_message() {
     let mut device = Device::new(1, 10, true);
     welcome(&mut device);
     live(&mut device, 0, 1);
-    let typing = |device: &Device| {
-        device.notifications.iter().filter(|one| matches!(one, Notification::Typing { .. })).count()
-    };
+    let typing = |device: &Device| device.notifications.iter().filter(|one| matches!(one, Notification::Typing { .. })).count();
     let frame = || Input::Frame(ServerFrame::Typing { conversation: DIRECT, user: UserId(2) });
     device.handle(0, frame());
     device.handle(3_000, frame());

@@ -98,8 +98,7 @@ impl Server {
     pub fn take(&mut self, user: UserId, device: DeviceId, frame: ClientFrame) -> (Vec<ServerFrame>, Fanout) {
         let (tag, conversation, action) = match frame {
             ClientFrame::Resume(resume) => {
-                let welcome =
-                    ServerFrame::Welcome { session: "s".into(), user, device, at: EPOCH, heartbeat_ms: 45_000 };
+                let welcome = ServerFrame::Welcome { session: "s".into(), user, device, at: EPOCH, heartbeat_ms: 45_000 };
                 return (vec![welcome, self.sync(user, resume.since, None)], vec![]);
             }
             ClientFrame::Sync(question) => return (vec![self.sync(user, question.since, question.more)], vec![]),
@@ -122,20 +121,16 @@ impl Server {
                 let frame = ServerFrame::Delivered { conversation: up_to.conversation, user, seq: *seq };
                 return (vec![], vec![(peer, frame)]);
             }
-            ClientFrame::Send(send) => (
-                send.tag,
-                send.conversation,
-                Action::Send { text: send.text, reply_to: send.reply_to, mentions: vec![] },
-            ),
+            ClientFrame::Send(send) => {
+                (send.tag, send.conversation, Action::Send { text: send.text, reply_to: send.reply_to, mentions: vec![] })
+            }
             ClientFrame::Edit(edit) => {
                 (edit.tag, edit.conversation, Action::Edit { target: edit.target, text: edit.text, mentions: vec![] })
             }
             ClientFrame::Redact(redact) => (redact.tag, redact.conversation, Action::Redact { target: redact.target }),
-            ClientFrame::React(react) => (
-                react.tag,
-                react.conversation,
-                Action::React { target: react.target, emoji: react.emoji, add: react.add },
-            ),
+            ClientFrame::React(react) => {
+                (react.tag, react.conversation, Action::React { target: react.target, emoji: react.emoji, add: react.add })
+            }
             _ => return (vec![], vec![]),
         };
         let (result, fanout) = self.apply(user, device, Some(tag), conversation, action);

@@ -39,7 +39,8 @@ const OTHER: ConversationId = ConversationId::Direct(UserId(2), UserId(3));
 impl World {
     fn new(seed: u64) -> Self {
         // Users 1 to 3; user 2 has two devices, the second one logged in later.
-        let devices = vec![Device::new(1, 11, true), Device::new(2, 21, true), Device::new(3, 31, true), Device::new(2, 22, false)];
+        let devices =
+            vec![Device::new(1, 11, true), Device::new(2, 21, true), Device::new(3, 31, true), Device::new(2, 22, false)];
         let sessions = devices.iter().map(|_| None).collect();
         let random = Random(seed);
         World { random, server: Server::default(), devices, sessions, zombies: vec![], pages: vec![], now: 1_000, written: 0 }
@@ -198,7 +199,8 @@ impl World {
             }
             79 => self.change_group(),
             80..=84 => {
-                if let Some(position) = (!self.zombies.is_empty()).then(|| self.random.below(self.zombies.len() as u64) as usize) {
+                if let Some(position) = (!self.zombies.is_empty()).then(|| self.random.below(self.zombies.len() as u64) as usize)
+                {
                     let (index, mut frames) = self.zombies.swap_remove(position);
                     if let Some(frame) = frames.pop_front() {
                         let (_, fanout) = self.server.take(self.devices[index].user, self.devices[index].id, frame);
