@@ -16,7 +16,7 @@ use banter_store::{History, StoreError};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::auth::passwords::{PasswordError, Passwords};
+use crate::auth::passwords::Passwords;
 use crate::auth::refresh_tokens::RefreshTokens;
 use crate::auth::removed_devices::RemovedDevices;
 use crate::auth::tokens::AccessTokens;
@@ -87,9 +87,6 @@ pub enum ServeError {
     /// The directory.
     #[error("the directory: {0}")]
     Directory(#[from] DirectoryError),
-    /// No memory for passwords.
-    #[error(transparent)]
-    Passwords(#[from] PasswordError),
     /// The secret key.
     #[error("the secret key: {0}")]
     SecretKey(std::io::Error),
@@ -159,7 +156,7 @@ impl Server {
             presence: Arc::new(presence),
             tokens: AccessTokens::new(&key),
             refresh_tokens: RefreshTokens::new(&key),
-            passwords: Passwords::new(available_parallelism().unwrap_or(NonZeroUsize::MIN))?,
+            passwords: Passwords::new(available_parallelism().unwrap_or(NonZeroUsize::MIN)),
             removed_devices: RemovedDevices::load(&*directory, clock::now()).await?,
             relations,
             rate_limits: RateLimits::new(&options.rate_limits),

@@ -1,5 +1,8 @@
 //! The HTTP API over the embedded engines: every endpoint, what it does and what it refuses.
 
+// Helpers of tests are not seen as tests by the lint.
+#![allow(clippy::unwrap_used)]
+
 mod accounts;
 mod conversations;
 mod groups;

@@ -96,7 +96,7 @@ impl World {
             presence: Arc::new(presence),
             tokens: AccessTokens::new(&KEY),
             refresh_tokens: RefreshTokens::new(&KEY),
-            passwords: Passwords::new(NonZeroUsize::new(2).unwrap()).unwrap(),
+            passwords: Passwords::new(NonZeroUsize::new(2).unwrap()),
             removed_devices: RemovedDevices::load(&*directory, banter_server::clock::now()).await.unwrap(),
             relations,
             rate_limits: RateLimits::new(&limits),
