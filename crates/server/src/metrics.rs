@@ -26,6 +26,8 @@ pub struct Metrics {
     pub sessions: Gauge,
     /// HTTP connections now that are not (yet) sessions.
     pub connections: Gauge,
+    /// HTTP connections that ended with a malformed head, or idle or unfinished for too long.
+    pub broken_connections: Counter,
     /// Frames taken from devices.
     pub frames_taken: Counter,
     /// Frames encoded for devices: one for each message, however many receive it.
@@ -62,6 +64,10 @@ impl Default for Metrics {
             registry.register(name, help, counter.clone());
             counter
         };
+        let broken_connections = counter(
+            "broken_connections",
+            "HTTP connections that ended with a malformed head, or idle or unfinished for too long",
+        );
         let frames_taken = counter("frames_taken", "Frames taken from devices");
         let frames_encoded = counter("frames_encoded", "Frames encoded for devices");
         let frames_queued = counter("frames_queued", "Frames put into outboxes");
@@ -80,6 +86,7 @@ impl Default for Metrics {
             registry,
             sessions,
             connections,
+            broken_connections,
             frames_taken,
             frames_encoded,
             frames_queued,
