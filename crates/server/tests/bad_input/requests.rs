@@ -123,7 +123,6 @@ async fn heads_that_are_none_or_too_large() {
     let get = |target: &str, headers: &str| format!("GET {target} HTTP/1.1\r\nHost: x\r\n{headers}\r\n{SMUGGLED}");
     for request in [
         "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}\u{fc}\u{3}\u{3}\r\n\r\n".to_owned(),
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
         "GET\r\n\r\n".to_owned(),
         "GET /health\r\n\r\n".to_owned(),
         "GET /health HTTP/9.9\r\n\r\n".to_owned(),
@@ -139,6 +138,10 @@ async fn heads_that_are_none_or_too_large() {
     ] {
         broken(&scene, &request, &[400]).await;
     }
+    // Somebody who speaks HTTP/2 at once would not understand an answer of ours.
+    let before = scene.world.metric("broken_connections_total").await;
+    assert!(answers(&scene, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.is_empty());
+    scene.world.metric_becomes("broken_connections_total", before + 1).await;
     broken(&scene, &get("/health", &format!("X: {}\r\n", "x".repeat(70_000))), &[431]).await;
     broken(&scene, &get("/health", &"X: y\r\n".repeat(200)), &[431]).await;
     broken(&scene, &get(&format!("/{}", "x".repeat(70_000)), ""), &[414, 431]).await;

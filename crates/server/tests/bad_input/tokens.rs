@@ -30,10 +30,12 @@ async fn forged() {
     let mut scene = Scene::set().await;
     let (other_key, _) = AccessTokens::new(&[7; 32]).issue(scene.ada.user, scene.ada.device, banter_server::clock::now());
     let good = scene.ada.token.clone();
-    let last = if good.ends_with('A') { "Q" } else { "A" };
-    let other_signature = format!("{}{last}", &good[..good.len() - 1]);
-    let first = if good.starts_with("AA") { "BB" } else { "AA" };
-    let other_payload = format!("AQ{first}{}", &good[4..]);
+    // Another letter in the payload, and another one in the signature.
+    let changed = |place: usize| {
+        let letter = if good.as_bytes()[place] == b'A' { "B" } else { "A" };
+        format!("{}{letter}{}", &good[..place], &good[place + 1..])
+    };
+    let (other_payload, other_signature) = (changed(9), changed(good.len() - 9));
     for token in ["x", "null", &other_key, &other_signature, &other_payload, &good[1..], &format!("{good}A"), &"A".repeat(20_000)]
     {
         refused_everywhere(&scene, token, 4001, "unauthenticated").await;
@@ -71,11 +73,12 @@ async fn of_a_device_that_was_removed() {
 #[tokio::test]
 async fn refresh_tokens_and_passwords() {
     let mut scene = Scene::set().await;
+    scene.world.sign_up("zoe").await;
     for token in ["", "x", &scene.ada.token, &"A".repeat(10_000)] {
         let answer = scene.world.call("POST", "/v1/refresh", None, Some(json!({"refresh_token": token}))).await;
         assert_eq!(answer.refusal(), (401, "invalid_refresh_token"), "{token}");
     }
-    for (handle, password) in [("ada", "wrong password"), ("nobody", "wrong password"), ("a\0", "x"), ("", "")] {
+    for (handle, password) in [("zoe", "wrong password"), ("nobody", "wrong password"), ("a\0", "x"), ("", "")] {
         let answer = scene.world.call("POST", "/v1/login", None, Some(json!({"handle": handle, "password": password}))).await;
         assert_eq!(answer.refusal(), (401, "wrong_credentials"), "{handle:?}");
     }
