@@ -40,6 +40,8 @@ macro_rules! error_codes {
 }
 
 error_codes! {
+    /// The head of the request leaves open where its body ends.
+    InvalidRequest = "invalid_request", 400;
     /// The JSON is malformed, lacks a field, has an unknown one, or one of the wrong type.
     InvalidJson = "invalid_json", 400;
     /// The frame is not a JSON object with a known `type` and just its fields.

@@ -7,6 +7,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use banter_protocol::{ErrorBody, ErrorCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -37,7 +40,7 @@ pub async fn serve(listener: TcpListener, app: Router, metrics: Arc<Metrics>) {
                 let (app, metrics) = (app.clone(), metrics.clone());
                 tokio::spawn(async move {
                     metrics.connections.inc();
-                    connection(stream, peer, app).await;
+                    connection(stream, peer, app, &metrics).await;
                     metrics.connections.dec();
                     drop(place);
                 });
@@ -51,11 +54,17 @@ pub async fn serve(listener: TcpListener, app: Router, metrics: Arc<Metrics>) {
 }
 
 /// Serves one connection until it is idle for too long, closed, or has become a WebSocket.
-async fn connection(stream: TcpStream, peer: SocketAddr, app: Router) {
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        app.clone().oneshot(request)
+async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, metrics: &Arc<Metrics>) {
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        let (app, metrics) = (app.clone(), metrics.clone());
+        async move {
+            if !is_plainly_framed(request.headers()) {
+                return Ok(refuse_framing(&metrics));
+            }
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            app.oneshot(request).await
+        }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -65,6 +74,53 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Router) {
         .with_upgrades()
         .await;
     if let Err(error) = served {
+        if error.is_parse() || error.is_timeout() {
+            metrics.broken_connections.inc();
+        }
         tracing::debug!(%peer, %error, "connection");
+    }
+}
+
+/// Is `chunked`, said once, the only transfer coding, if there is one? Where a body ends must not be a matter of opinion: a proxy
+/// in front of us that reads another encoding, or the other of two headers, would see other requests than we do. (What hyper
+/// sees to: differing lengths are refused; a length beside `chunked` is ignored, and the connection closed after the answer.)
+fn is_plainly_framed(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).into_iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+fn refuse_framing(metrics: &Metrics) -> Response {
+    let code = ErrorCode::InvalidRequest.code();
+    metrics.refused(code);
+    let message = "`Transfer-Encoding` is `chunked`, once, or absent".to_owned();
+    let json = serde_json::to_vec(&ErrorBody { code: code.to_owned(), message, retry_after: None }).unwrap_or_default();
+    let mut response = (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "application/json")], json).into_response();
+    // What follows on the connection may be the rest of this request as well as the next one.
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_way_to_say_where_a_body_ends() {
+        let framed = |codings: &[&'static str]| {
+            let headers = codings.iter().map(|coding| (header::TRANSFER_ENCODING, HeaderValue::from_static(coding)));
+            is_plainly_framed(&headers.fold(HeaderMap::new(), |mut headers, (name, value)| {
+                headers.append(name, value);
+                headers
+            }))
+        };
+        assert!(framed(&[]) && framed(&["chunked"]) && framed(&["Chunked"]));
+        for wrong in [&["chunked", "chunked"][..], &["gzip, chunked"], &["gzip", "chunked"], &["chunked, chunked"], &["xchunked"]]
+        {
+            assert!(!framed(wrong), "{wrong:?}");
+        }
     }
 }

@@ -33,6 +33,8 @@ pub struct Metrics {
     pub sessions: Gauge,
     /// HTTP connections now that are not (yet) sessions.
     pub connections: Gauge,
+    /// HTTP connections that ended with a malformed head, or idle or unfinished for too long.
+    pub broken_connections: Counter,
     /// Frames taken from devices.
     pub frames_taken: Counter,
     /// Frames that waited because their session sent too many.
@@ -83,6 +85,10 @@ impl Metrics {
             registry.register(name, help, counter.clone());
             counter
         };
+        let broken_connections = counter(
+            "broken_connections",
+            "HTTP connections that ended with a malformed head, or idle or unfinished for too long",
+        );
         let frames_taken = counter("frames_taken", "Frames taken from devices");
         let frames_slowed = counter("frames_slowed", "Frames that waited because their session sent too many");
         let frames_encoded = counter("frames_encoded", "Frames encoded for devices");
@@ -102,6 +108,7 @@ impl Metrics {
             registry,
             sessions,
             connections,
+            broken_connections,
             frames_taken,
             frames_slowed,
             frames_encoded,

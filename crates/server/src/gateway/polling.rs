@@ -1,9 +1,10 @@
 //! A session over long polling: the same frames, in arrays.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -17,11 +18,12 @@ use banter_protocol::{ErrorBody, ErrorCode, ServerFrame, close_code};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::{StatusCode, header};
+use http_body_util::LengthLimitError;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 
 use crate::gateway::intake::Taken;
-use crate::gateway::session::{End, Session, Transport};
+use crate::gateway::session::{End, MALFORMED_FRAMES, Session, TOO_MANY_MALFORMED, Transport};
 use crate::gateway::{EncodedFrame, Gateway};
 
 /// Most bytes in one post: the largest frame, and room for small ones.
@@ -43,8 +45,11 @@ struct PollSession {
     session: Arc<Session>,
     /// Posts of one session are taken one after the other.
     posts: tokio::sync::Mutex<()>,
-    /// The number of the latest poll: an earlier one that still waits gives way.
-    latest: AtomicU64,
+    /// The number of the latest poll: an earlier one that still waits gives way. A poll registers for waking while it holds this,
+    /// and so never in place of a later one.
+    latest: Mutex<u64>,
+    /// How many frames of the session were malformed.
+    malformed: AtomicU8,
     answered: Mutex<Answered>,
 }
 
@@ -91,7 +96,8 @@ pub async fn open(State(gateway): State<Arc<Gateway>>, body: Body) -> Response {
     let poll = Arc::new(PollSession {
         session: session.clone(),
         posts: tokio::sync::Mutex::default(),
-        latest: AtomicU64::new(0),
+        latest: Mutex::default(),
+        malformed: AtomicU8::new(0),
         answered: Mutex::default(),
     });
     gateway.polls.0.lock().insert(name.clone(), poll);
@@ -103,15 +109,23 @@ pub async fn open(State(gateway): State<Arc<Gateway>>, body: Body) -> Response {
 }
 
 /// `GET /v1/sessions/{session}/frames?after=<cursor>`.
-pub async fn poll(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>, query: Result<Query<After>, QueryRejection>) -> Response {
+pub async fn poll(
+    State(gateway): State<Arc<Gateway>>,
+    Path(name): Path<String>,
+    query: Result<Query<After>, QueryRejection>,
+) -> Response {
     let Some(poll) = gateway.polls.get(&name) else { return gateway.unknown_session() };
     let Ok(Query(After { after })) = query else {
         return gateway.refused((ErrorCode::InvalidParameter, "`after` is the cursor of the last answer".to_owned()));
     };
     let session = &poll.session;
     session.hear(gateway.seconds());
-    let number = poll.latest.fetch_add(1, Ordering::AcqRel) + 1;
-    session.wake();
+    let number = {
+        let mut latest = poll.latest.lock();
+        *latest += 1;
+        session.wake();
+        *latest
+    };
     {
         let mut answered = poll.answered.lock();
         match answered.cursor.checked_sub(after) {
@@ -124,10 +138,14 @@ pub async fn poll(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>,
             }
         }
     }
-    let superseded = || poll.latest.load(Ordering::Acquire) != number;
+    let superseded = || *poll.latest.lock() != number;
     let wait = poll_fn(|context| {
+        let latest = poll.latest.lock();
+        if *latest != number {
+            return Poll::Ready(());
+        }
         session.register_context(context);
-        if session.has_frames() || superseded() { Poll::Ready(()) } else { Poll::Pending }
+        if session.has_frames() { Poll::Ready(()) } else { Poll::Pending }
     });
     // Nothing in time is an answer too.
     let _ = tokio::time::timeout(Duration::from_millis(POLL_MS), wait).await;
@@ -176,8 +194,16 @@ pub async fn post(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>,
         if tokio::time::timeout(UNANSWERED_TIME, may_ask).await.is_err() {
             return gateway.refused((ErrorCode::Busy, "too many commands of this session are unanswered".to_owned()));
         }
-        if let Taken::Waiting(waiting) = gateway.take(session, frame.get().as_bytes()) {
-            waiting.await;
+        match gateway.take(session, frame.get().as_bytes()) {
+            Taken::Done => {}
+            Taken::Waiting(waiting) => waiting.await,
+            Taken::Malformed => {
+                // Posts are taken one after the other.
+                if poll.malformed.fetch_add(1, Ordering::Relaxed) >= MALFORMED_FRAMES {
+                    session.end(TOO_MANY_MALFORMED);
+                    break;
+                }
+            }
         }
     }
     answer(StatusCode::ACCEPTED, "{}".to_owned())
@@ -212,7 +238,10 @@ impl Gateway {
 async fn read(body: Body, limit: usize) -> Result<bytes::Bytes, (ErrorCode, String)> {
     match tokio::time::timeout(POST_TIME, to_bytes(body, limit)).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(_)) => Err((ErrorCode::TooLarge, format!("a body here has at most {limit} bytes"))),
+        Ok(Err(error)) if error.source().is_some_and(|source| source.is::<LengthLimitError>()) => {
+            Err((ErrorCode::TooLarge, format!("a body here has at most {limit} bytes")))
+        }
+        Ok(Err(_)) => Err((ErrorCode::InvalidJson, "the body broke off".to_owned())),
         Err(_) => Err((ErrorCode::RequestTimeout, format!("the body did not arrive within {} s", POST_TIME.as_secs()))),
     }
 }

@@ -18,6 +18,11 @@ pub const OUTBOX_FRAMES: usize = 1_024;
 /// Most bytes that wait for a session. The bytes of a frame are shared by all sessions that it waits for.
 pub const OUTBOX_BYTES: usize = 4 << 20;
 
+/// Malformed frames that a session is allowed.
+pub const MALFORMED_FRAMES: u8 = 16;
+/// How a session with more of them ends.
+pub const TOO_MANY_MALFORMED: End = End { code: close_code::TOO_MANY_ERRORS, message: "too many malformed frames" };
+
 /// How a session's frames travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {

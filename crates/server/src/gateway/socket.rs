@@ -28,7 +28,7 @@ use tungstenite::protocol::frame::coding::Control;
 
 use crate::gateway::intake::{Taken, Waiting};
 use crate::gateway::opening::Rejected;
-use crate::gateway::session::{End, Session, Transport};
+use crate::gateway::session::{End, MALFORMED_FRAMES, Session, TOO_MANY_MALFORMED, Transport};
 use crate::gateway::websocket_codec::{Decoded, Decoder, Message};
 use crate::gateway::{EncodedFrame, Gateway};
 
@@ -36,8 +36,8 @@ use crate::gateway::{EncodedFrame, Gateway};
 const READ_BYTES: usize = 64 << 10;
 /// Most frames taken from an outbox, and slices given to the kernel, in one write.
 const WRITE_FRAMES: usize = 64;
-/// Malformed frames after which a session is closed.
-const MALFORMED_FRAMES: u8 = 16;
+/// Most bytes that are read before the session stands: a token and a sync point are far smaller, and strangers get no more memory.
+const FIRST_BYTES: usize = 64 << 10;
 /// The longest that a closing session is given to take its last frames and to close its side.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
@@ -119,6 +119,7 @@ async fn greet(gateway: Arc<Gateway>, mut stream: TcpStream, mut buffer: Vec<u8>
 /// Reads until the first message is there; what came after it stays in `buffer`.
 async fn first_frame(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<Vec<u8>, Finish> {
     let mut decoder = Decoder::default();
+    let mut before = 0;
     loop {
         let taken = match decoder.decode(buffer).map_err(Finish::End)? {
             Decoded::Message(Message::Text(json), taken) => {
@@ -129,7 +130,10 @@ async fn first_frame(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<Vec
             Decoded::Message(Message::Close, _) => return Err(Finish::Gone),
             // A ping before the session stands is not answered.
             Decoded::Message(Message::Ping(_) | Message::Pong, taken) | Decoded::Fragment(taken) => taken,
-            Decoded::Incomplete(_) => {
+            Decoded::Incomplete(needed) => {
+                if before + needed > FIRST_BYTES {
+                    return Err(Finish::End(FIRST_TOO_BIG));
+                }
                 if stream.read_buf(buffer).await.map_err(|_| Finish::Gone)? == 0 {
                     return Err(Finish::Gone);
                 }
@@ -137,8 +141,11 @@ async fn first_frame(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<Vec
             }
         };
         buffer.drain(..taken);
+        before += taken;
     }
 }
+
+const FIRST_TOO_BIG: End = End { code: close_code::TOO_BIG, message: "more than 64 KiB before the session stands" };
 
 /// How a session over WebSocket is over.
 enum Finish {
@@ -285,10 +292,7 @@ impl SocketTask {
                 Taken::Malformed => {
                     self.malformed += 1;
                     if self.malformed > MALFORMED_FRAMES {
-                        return Err(Finish::End(End {
-                            code: close_code::TOO_MANY_ERRORS,
-                            message: "too many malformed frames",
-                        }));
+                        return Err(Finish::End(TOO_MANY_MALFORMED));
                     }
                 }
             }
