@@ -75,7 +75,8 @@ impl Drop for Server {
     }
 }
 
-fn binary(common: &Common) -> Result<PathBuf> {
+/// The server's binary: the one named, or the one beside this program.
+pub(crate) fn binary(common: &Common) -> Result<PathBuf> {
     if let Some(binary) = &common.server {
         return Ok(binary.clone());
     }

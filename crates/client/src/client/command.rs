@@ -16,5 +16,6 @@ pub(super) enum Command {
     /// A page that was fetched for the application: to be kept.
     Keep { conversation: ConversationId, window: Window, page: Box<Page> },
     Input(Input),
+    Reconnect,
     Shutdown,
 }
