@@ -199,15 +199,20 @@ impl ConversationState {
             self.read_sent = self.read_sent.max(event.seq);
         }
         self.reaches = self.reaches.max(event.seq);
+        // The last message may be on an earlier page than what happened last.
+        if let Content::Message { text, redacted, .. } = &event.content
+            && self.preview.as_ref().is_none_or(|preview| preview.seq < event.seq)
+        {
+            let text = text.chars().take(PREVIEW_CHARACTERS).collect();
+            self.preview = Some(Preview { seq: event.seq, sender: event.sender, at: event.at, text, redacted: *redacted });
+        }
         if event.seq <= self.head.seq {
             return;
         }
         self.head = self.head.max(marker);
         self.at = self.at.max(event.at);
         match &event.content {
-            Content::Message { text, mentions, redacted, .. } => {
-                let text = text.chars().take(PREVIEW_CHARACTERS).collect();
-                self.preview = Some(Preview { seq: event.seq, sender: event.sender, at: event.at, text, redacted: *redacted });
+            Content::Message { mentions, .. } => {
                 if event.sender != me && mentions.iter().any(|mention| mention.user == me) {
                     self.mentions += 1;
                 }
