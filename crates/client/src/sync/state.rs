@@ -139,10 +139,7 @@ impl ConversationState {
         let have = match start {
             Start::Head => summary.head_seq,
             // What was said before the user came in is history, not news.
-            Start::First if summary.group.as_ref().is_some_and(|group| group.earlier_history) => {
-                summary.read.seq.max(summary.first_seq.saturating_sub(1)).min(summary.head_seq)
-            }
-            Start::First => summary.first_seq.saturating_sub(1),
+            Start::First => summary.joined_seq.min(summary.head_seq),
         };
         self.have.get_or_insert(have);
         self.reaches = self.reaches.max(summary.head_seq);
