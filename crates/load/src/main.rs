@@ -1,15 +1,8 @@
 //! `banter-load`: what a server carries. Each subcommand starts a server of its own in a new data folder, measures, and prints a table and,
 //! with `--json`, one JSON object.
 
-mod idle;
-mod pairs;
-mod process;
-mod server;
-mod wire;
-
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand};
+use banter_load::{Common, chaos, idle, pairs, server};
+use clap::{Parser, Subcommand};
 
 /// Load generator for banter.
 #[derive(Parser)]
@@ -20,26 +13,14 @@ struct Arguments {
     command: Command,
 }
 
-/// What every subcommand takes.
-#[derive(Args, Clone)]
-struct Common {
-    /// The server's binary; the `banter` beside this one when absent.
-    #[arg(long, global = true)]
-    server: Option<PathBuf>,
-    /// Where to make the data folder; the system's temporary folder when absent. Sync times are those of its disk.
-    #[arg(long, global = true)]
-    folder: Option<PathBuf>,
-    /// Print the figures as one JSON object too.
-    #[arg(long, global = true)]
-    json: bool,
-}
-
 #[derive(Subcommand)]
 enum Command {
     /// Pairs of users: one writes to the other, as fast as it goes or at a fixed rate.
     Pairs(pairs::Pairs),
     /// Idle sessions: what one costs in memory, and how fast they come.
     Idle(idle::Idle),
+    /// Kills the server again and again while devices write, then checks that nothing acknowledged is lost.
+    Chaos(chaos::Chaos),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -50,6 +31,7 @@ fn main() -> anyhow::Result<()> {
         match arguments.command {
             Command::Pairs(pairs) => pairs.run(&arguments.common).await,
             Command::Idle(idle) => idle.run(&arguments.common).await,
+            Command::Chaos(chaos) => chaos.run(&arguments.common).await,
         }
     })?;
     print(&figures, arguments.common.json);

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use banter_model::ConversationId;
+use bytes::{Buf, BytesMut};
 use clap::Args;
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
-use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::{Notify, Semaphore};
@@ -189,7 +189,6 @@ async fn run_pair(
     }
     // What is under way counts if it was due in time.
     tokio::time::sleep(LAST_ONES).await;
-    frames.shutdown().await?;
     shared.over.notify_waiters();
     Ok(Measured { receipt: received.await??, answer: answered.await?? })
 }
@@ -242,7 +241,9 @@ async fn read(mut stream: OwnedReadHalf, shared: Arc<Shared>, awaited: Awaited) 
 /// Counters of the server, by name.
 async fn counters(server: &Server) -> Result<HashMap<String, f64>> {
     let mut stream = tokio::net::TcpStream::connect(server.address).await?;
-    stream.write_all(format!("GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address).as_bytes()).await?;
+    stream
+        .write_all(format!("GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address).as_bytes())
+        .await?;
     let mut text = String::new();
     stream.read_to_string(&mut text).await?;
     let lines = text.lines().filter_map(|line| line.split_once(' '));

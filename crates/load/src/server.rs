@@ -75,12 +75,17 @@ impl Drop for Server {
     }
 }
 
-fn binary(common: &Common) -> Result<PathBuf> {
+/// The server's binary: the one named, or the one beside this program.
+pub(crate) fn binary(common: &Common) -> Result<PathBuf> {
     if let Some(binary) = &common.server {
         return Ok(binary.clone());
     }
     let beside = std::env::current_exe()?.with_file_name("banter");
-    ensure!(beside.is_file(), "there is no {}: build it with `cargo build --release`, or name one with --server", beside.display());
+    ensure!(
+        beside.is_file(),
+        "there is no {}: build it with `cargo build --release`, or name one with --server",
+        beside.display()
+    );
     Ok(beside)
 }
 

@@ -32,6 +32,8 @@ pub fn amend(target: &mut Event, event: &Event) -> bool {
             text.clear();
             mentions.clear();
             amendments.reactions.clear();
+            // Who reads an edit after the redaction finds no text in it and does not see that it was one: both are to show the same.
+            amendments.edited_at = None;
             amendments.redaction = Some(event.seq);
         }
         EventBody::Reaction { emoji, added, .. } => react(amendments, event, emoji, *added),
@@ -119,6 +121,22 @@ mod tests {
         assert!(amend(&mut target, &event(4, 1, EventBody::Edit { target: 1, text: "back".into(), mentions: vec![] })));
         let EventBody::Message { text, amendments, .. } = &target.body else { panic!("not a message") };
         assert_eq!((text.as_str(), amendments.redaction, amendments.reactions.len()), ("", Some(3), 0));
+    }
+
+    #[test]
+    fn a_redacted_message_is_the_same_whenever_its_edits_were_read() {
+        let edit = |text: &str| event(2, 1, EventBody::Edit { target: 1, text: text.into(), mentions: vec![] });
+        let after = |edit: Event| {
+            let mut target = message();
+            amend(&mut target, &edit);
+            amend(&mut target, &event(3, 1, EventBody::Redaction { target: 1 }));
+            target
+        };
+        let shown = |event: Event| match event.body {
+            EventBody::Message { text, amendments, .. } => (text, amendments.edited_at, amendments.up_to),
+            _ => panic!("not a message"),
+        };
+        assert_eq!(shown(after(edit("two"))), shown(after(edit(""))));
     }
 
     #[test]

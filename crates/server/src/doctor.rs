@@ -18,12 +18,12 @@ pub async fn run(data: &Path) -> ExitCode {
                 findings.push(Finding { severity: Severity::Fine, text: "the directory of people is whole".to_owned() });
             }
             Ok(problems) => findings.extend(
-                problems.into_iter().map(|problem| Finding { severity: Severity::Fault, text: format!("the directory of people: {problem}") }),
+                problems
+                    .into_iter()
+                    .map(|problem| Finding { severity: Severity::Fault, text: format!("the directory of people: {problem}") }),
             ),
-            Err(error) => findings.push(Finding {
-                severity: Severity::Fault,
-                text: format!("the directory of people cannot be read: {error}"),
-            }),
+            Err(error) => findings
+                .push(Finding { severity: Severity::Fault, text: format!("the directory of people cannot be read: {error}") }),
         }
     }
     // A closed standard output is no fault of the folder.

@@ -17,7 +17,8 @@ pub fn load(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
         Ok(file) => {
             let mut bytes = Vec::new();
             file.take(KEY_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-            let wrong = || io::Error::new(io::ErrorKind::InvalidData, format!("{} is not a key of {KEY_BYTES} bytes", path.display()));
+            let wrong =
+                || io::Error::new(io::ErrorKind::InvalidData, format!("{} is not a key of {KEY_BYTES} bytes", path.display()));
             bytes.try_into().map_err(|_| wrong())
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => make(path),

@@ -31,5 +31,6 @@ pub(super) enum Command {
         page: Box<Page>,
     },
     Input(Input),
+    Reconnect,
     Shutdown,
 }

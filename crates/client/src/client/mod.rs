@@ -48,8 +48,8 @@ struct Inner {
     notifications: broadcast::WeakSender<Notification>,
     status: watch::Receiver<Status>,
     task: Mutex<Option<JoinHandle<()>>>,
-    /// Held until the client ends.
-    _lock: Option<FolderLock>,
+    /// Held until the client ends, and its task, which outlives a client that is dropped for a moment.
+    _lock: Option<Arc<FolderLock>>,
 }
 
 /// Something written that waits for its answer.
@@ -98,7 +98,8 @@ impl Client {
         let (notifications, _) = broadcast::channel(NOTIFICATIONS);
         let weak = notifications.downgrade();
         let (task, status) = task::Task::new(api.clone(), store.clone(), &account, snapshot, received, notifications);
-        let task = Mutex::new(Some(tokio::spawn(task.run())));
+        let lock = lock.map(Arc::new);
+        let task = Mutex::new(Some(tokio::spawn(task.run(lock.clone()))));
         let inner = Inner { api, store, account, commands, notifications: weak, status, task, _lock: lock };
         Ok(Client { inner: Arc::new(inner) })
     }
@@ -221,6 +222,11 @@ impl Client {
             return Err(Error::new(Error::INVALID_ARGUMENT, message));
         }
         self.input(Input::Watch { users }).await
+    }
+
+    /// Connects at once, if the client is waiting before it tries again: for when the application knows that the network is back.
+    pub async fn reconnect(&self) -> Result<(), Error> {
+        self.inner.commands.send(Command::Reconnect).await.map_err(|_| self.why_ended())
     }
 
     /// How many commands have no answer yet.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::{Future, pending};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use banter_model::limits::PAGE_EVENTS;
@@ -19,7 +20,7 @@ use super::command::Command;
 use crate::Error;
 use crate::api::Api;
 use crate::connection::{Backoff, Closed, Connection, Dialer, POLLING, WebSocket};
-use crate::storage::{Account, Store};
+use crate::storage::{Account, FolderLock, Store};
 use crate::sync::{ConnectionState, Effect, Engine, FetchError, Input, Notification, Snapshot, Stored};
 
 /// Frames or commands taken in one round, and so in one transaction.
@@ -121,13 +122,16 @@ impl Task {
         (task, watched)
     }
 
-    pub async fn run(mut self) {
+    /// Works until the client ends. `lock` is held until nothing more can be written to the store.
+    pub async fn run(mut self, lock: Option<Arc<FolderLock>>) {
         let result = self.work().await;
         if let Err(error) = result {
             tracing::error!(%error, "the client gives up");
             self.status.send_modify(|status| status.failed = Some(error));
         }
-        if let Link::Up { connection, .. } = self.link {
+        let link = std::mem::replace(&mut self.link, Link::SignedOut);
+        drop((self, lock));
+        if let Link::Up { connection, .. } = link {
             connection.close().await;
         }
     }
@@ -338,6 +342,12 @@ impl Task {
                 self.input(Input::Page { conversation, window, page: *page });
             }
             Command::Input(input) => self.input(input),
+            Command::Reconnect => {
+                if let Link::Waiting(until) = &mut self.link {
+                    *until = Instant::now();
+                    self.backoff.reset();
+                }
+            }
             Command::Shutdown => self.ends = true,
         }
     }

@@ -57,19 +57,21 @@ impl Engine {
         if state.have.is_none() && (event.seq == 1 || (synced_once && id.is_direct())) {
             state.have = Some(0);
         }
-        state.note(me, &event);
         let Some(have) = state.have else {
+            state.note(me, &event);
             self.ask_soon(now);
             return;
         };
         if event.seq <= have || state.known.around(event.seq).is_some() {
-            self.mark_changed(id);
             return;
         }
         let seq = event.seq;
         let next = seq == have + 1;
         let extends = state.known.last().is_some_and(|(_, end)| end > have && seq == end + 1);
+        // Beyond a gap, the event says no more than how far the log reaches: preview and counts would miss what is in the gap.
+        state.reaches = state.reaches.max(seq);
         if next || extends {
+            state.note(me, &event);
             state.known.insert(seq, seq);
             let current = state.follow_roster(me, &event);
             self.take_answer(id, &event);

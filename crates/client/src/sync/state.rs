@@ -139,10 +139,7 @@ impl ConversationState {
         let have = match start {
             Start::Head => summary.head_seq,
             // What was said before the user came in is history, not news.
-            Start::First if summary.group.as_ref().is_some_and(|group| group.earlier_history) => {
-                summary.read.seq.max(summary.first_seq.saturating_sub(1)).min(summary.head_seq)
-            }
-            Start::First => summary.first_seq.saturating_sub(1),
+            Start::First => summary.joined_seq.min(summary.head_seq),
         };
         self.have.get_or_insert(have);
         self.reaches = self.reaches.max(summary.head_seq);
@@ -199,15 +196,20 @@ impl ConversationState {
             self.read_sent = self.read_sent.max(event.seq);
         }
         self.reaches = self.reaches.max(event.seq);
+        // The last message may be on an earlier page than what happened last.
+        if let Content::Message { text, redacted, .. } = &event.content
+            && self.preview.as_ref().is_none_or(|preview| preview.seq < event.seq)
+        {
+            let text = text.chars().take(PREVIEW_CHARACTERS).collect();
+            self.preview = Some(Preview { seq: event.seq, sender: event.sender, at: event.at, text, redacted: *redacted });
+        }
         if event.seq <= self.head.seq {
             return;
         }
         self.head = self.head.max(marker);
         self.at = self.at.max(event.at);
         match &event.content {
-            Content::Message { text, mentions, redacted, .. } => {
-                let text = text.chars().take(PREVIEW_CHARACTERS).collect();
-                self.preview = Some(Preview { seq: event.seq, sender: event.sender, at: event.at, text, redacted: *redacted });
+            Content::Message { mentions, .. } => {
                 if event.sender != me && mentions.iter().any(|mention| mention.user == me) {
                     self.mentions += 1;
                 }

@@ -48,6 +48,7 @@ pub(super) async fn summary_of(
         head_seq: view.end.seq,
         head_ordinal: view.end.ordinal,
         first_seq: view.membership.first_visible(),
+        joined_seq: view.membership.joined.seq,
         at: view.at,
         member: view.is_member(),
         read,

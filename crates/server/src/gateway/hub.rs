@@ -10,8 +10,8 @@ use banter_protocol::{ServerFrame, close_code};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use crate::gateway::session::{End, Pushed, Session};
 use crate::gateway::EncodedFrame;
+use crate::gateway::session::{End, Pushed, Session};
 use crate::metrics::Metrics;
 
 /// Shards of the table, so that cores seldom meet at one lock.

@@ -15,8 +15,8 @@ use banter_store::queue::PushError;
 use banter_store::{Envelope, Origin};
 
 use crate::conversations::{receipts, sync};
-use crate::gateway::session::Session;
 use crate::gateway::Gateway;
+use crate::gateway::session::Session;
 use crate::worker::Failure;
 
 /// Most characters of a parser's sentence that a device is told.
@@ -135,13 +135,15 @@ impl Gateway {
                 return self.queue(session, asked, action, EventId(id));
             }
         }
-        self.waiting(session, async move |gateway, session| match gateway.prepare(session.user, asked.conversation, action).await {
-            Ok((action, id)) => {
-                if let Taken::Waiting(waiting) = gateway.queue(&session, asked, action, id) {
-                    waiting.await;
+        self.waiting(session, async move |gateway, session| {
+            match gateway.prepare(session.user, asked.conversation, action).await {
+                Ok((action, id)) => {
+                    if let Taken::Waiting(waiting) = gateway.queue(&session, asked, action, id) {
+                        waiting.await;
+                    }
                 }
+                Err(failure) => gateway.answer_failure(&session, asked, &failure),
             }
-            Err(failure) => gateway.answer_failure(&session, asked, &failure),
         })
     }
 
@@ -160,14 +162,20 @@ impl Gateway {
     }
 
     /// Checks what needs waiting: blocks and settings, what the sender may see, and who is named in the text.
-    async fn prepare(&self, user: UserId, conversation: ConversationId, mut action: Action) -> Result<(Action, EventId), Failure> {
+    async fn prepare(
+        &self,
+        user: UserId,
+        conversation: ConversationId,
+        mut action: Action,
+    ) -> Result<(Action, EventId), Failure> {
         let node = &self.node;
         match conversation {
             ConversationId::Direct(..) => {
                 let peer = conversation.peer_of(user).ok_or(Refusal::NotAMember)?;
                 // Taking back one's own words is always allowed.
                 if !matches!(action, Action::Redact { .. }) {
-                    let relation = node.relations.of(user, peer).await.map_err(|_| Failure::Unavailable(ErrorCode::StorageUnavailable))?;
+                    let relation =
+                        node.relations.of(user, peer).await.map_err(|_| Failure::Unavailable(ErrorCode::StorageUnavailable))?;
                     let relation = relation.ok_or(Failure::Unavailable(ErrorCode::UnknownUser))?;
                     if !relation.may_write() {
                         return Err(Failure::Unavailable(ErrorCode::MayNotWrite));
@@ -204,8 +212,7 @@ impl Gateway {
                 roster.unwrap_or_default().members.iter().map(|member| member.user).collect()
             }
         };
-        let users =
-            self.node.directory.users(&members).await.map_err(|_| Failure::Unavailable(ErrorCode::StorageUnavailable))?;
+        let users = self.node.directory.users(&members).await.map_err(|_| Failure::Unavailable(ErrorCode::StorageUnavailable))?;
         let found = candidates.into_iter().filter_map(|candidate| {
             let user = users.iter().find(|user| user.handle == candidate.handle)?.id;
             Some(Mention { user, start: candidate.start, length: candidate.length })
@@ -248,7 +255,9 @@ impl Gateway {
                     _ => return,
                 },
                 None => match node.history.roster(conversation).await {
-                    Ok(Some(roster)) if roster.member(user).is_some() => roster.members.iter().map(|member| member.user).collect(),
+                    Ok(Some(roster)) if roster.member(user).is_some() => {
+                        roster.members.iter().map(|member| member.user).collect()
+                    }
                     _ => return,
                 },
             };
@@ -294,7 +303,12 @@ impl Gateway {
         self.refuse(session, failure.code(), failure.to_string(), Some(asked), failure.retry_after());
     }
 
-    fn tell_failure(&self, session: &Session, done: Result<(), banter_protocol::ErrorBody>, conversation: Option<ConversationId>) {
+    fn tell_failure(
+        &self,
+        session: &Session,
+        done: Result<(), banter_protocol::ErrorBody>,
+        conversation: Option<ConversationId>,
+    ) {
         if let Err(body) = done {
             self.tell(session, &body.code, body.message, None, conversation, body.retry_after);
         }

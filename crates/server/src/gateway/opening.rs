@@ -37,8 +37,7 @@ impl Rejected {
         Rejected::new(close_code::UNAUTHENTICATED, ErrorCode::Unauthenticated, "the access token is not one of this server's");
     const EXPIRED: Rejected =
         Rejected::new(close_code::UNAUTHENTICATED, ErrorCode::TokenExpired, "the access token has expired: refresh it");
-    const SIGNED_OUT: Rejected =
-        Rejected::new(close_code::SIGNED_OUT, ErrorCode::Unauthenticated, "this device was signed out");
+    const SIGNED_OUT: Rejected = Rejected::new(close_code::SIGNED_OUT, ErrorCode::Unauthenticated, "this device was signed out");
 
     /// The same as the body of an HTTP answer.
     pub fn body(&self) -> ErrorBody {
@@ -52,11 +51,7 @@ impl Gateway {
     ///
     /// # Errors
     /// When the frame is another one, or the token is not good.
-    pub fn open(
-        self: &Arc<Self>,
-        json: &[u8],
-        transport: Transport,
-    ) -> Result<(Arc<Session>, Option<Waiting>), Rejected> {
+    pub fn open(self: &Arc<Self>, json: &[u8], transport: Transport) -> Result<(Arc<Session>, Option<Waiting>), Rejected> {
         let (token, since) = match serde_json::from_slice(json) {
             Ok(ClientFrame::Hello(Hello { token })) => (token, None),
             Ok(ClientFrame::Resume(Resume { token, since })) => (token, Some(since)),
@@ -67,8 +62,7 @@ impl Gateway {
             InvalidToken::Forged => Rejected::FORGED,
             InvalidToken::Expired => Rejected::EXPIRED,
         })?;
-        let session =
-            Arc::new(Session::new(node.hub.next_number(), access.user, access.device, transport, self.seconds()));
+        let session = Arc::new(Session::new(node.hub.next_number(), access.user, access.device, transport, self.seconds()));
         self.give(
             &session,
             &ServerFrame::Welcome {
@@ -95,10 +89,7 @@ impl Gateway {
                     Ok(answer) => gateway.give(&session, &answer),
                     Err(ErrorBody { code, message, retry_after }) => {
                         gateway.node.metrics.refused(&code);
-                        gateway.give(
-                            &session,
-                            &ServerFrame::Error { code, message, tag: None, conversation: None, retry_after },
-                        );
+                        gateway.give(&session, &ServerFrame::Error { code, message, tag: None, conversation: None, retry_after });
                     }
                 }
             })

@@ -93,7 +93,9 @@ impl Worker {
         if !events.is_empty() {
             self.metrics.events.inc_by(outcomes.iter().filter(|outcome| outcome.news.is_some()).count() as u64);
             batch.heads.extend(conversations.iter().map(|(id, kept)| (*id, kept.conversation.head.clone())));
-            batch.rosters.extend(rosters_changed.iter().filter_map(|id| Some((*id, conversations.get(id)?.conversation.roster.clone()))));
+            batch
+                .rosters
+                .extend(rosters_changed.iter().filter_map(|id| Some((*id, conversations.get(id)?.conversation.roster.clone()))));
             batch.events.extend(events.into_iter().map(|((id, _), event)| (id, event)));
             batch.memberships.extend(memberships.into_iter().map(|((user, id), membership)| (user, id, membership)));
             if let Err(error) = self.history.commit(batch).await {

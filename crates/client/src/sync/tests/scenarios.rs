@@ -75,6 +75,52 @@ fn far_behind_the_newest_comes_first_and_is_told_last() {
 }
 
 #[test]
+fn preview_and_mentions_do_not_miss_what_is_in_a_gap() {
+    let mut device = Device::new(1, 10, true);
+    welcome(&mut device);
+    live(&mut device, 0, 1);
+    let mut second = event(2);
+    if let Content::Message { mentions, .. } = &mut second.content {
+        mentions.push(banter_model::Mention { user: UserId(1), start: 0, length: 4 });
+    }
+    let reaction = Event { ordinal: 2, content: Content::Reaction { target: 1, emoji: "👍".into(), added: true }, ..event(3) };
+    device.handle(0, Input::Frame(ServerFrame::Event { conversation: DIRECT, event: reaction.clone() }));
+    let (request, _, window) = device.to_fetch.pop().expect("a page was asked for");
+    assert_eq!(window, Window::After(1));
+    let page = Page { events: vec![second, reaction], from: 2, to: 3, head_seq: 3, first_seq: 1 };
+    device.handle(0, Input::Fetched { request, result: Ok(page) });
+    let state = device.engine.conversation(DIRECT).unwrap();
+    assert_eq!((state.preview.as_ref().unwrap().seq, state.mentions, state.unread()), (2, 1, 2));
+}
+
+#[test]
+fn a_group_is_followed_from_where_the_user_came_in_however_far_they_have_read_elsewhere() {
+    let mut device = Device::new(1, 10, false);
+    welcome(&mut device);
+    let conversation = ConversationId::Group(banter_model::GroupId(7));
+    let at = |seq| banter_model::Marker { seq, ordinal: seq };
+    let group = banter_protocol::sync::Group { title: "Boat".into(), earlier_history: true, members: vec![] };
+    let summary = banter_protocol::ConversationSummary {
+        conversation,
+        head_seq: 9,
+        head_ordinal: 9,
+        first_seq: 1,
+        joined_seq: 3,
+        at: 9,
+        member: true,
+        read: at(8),
+        unread: 1,
+        mentions: 0,
+        preview: None,
+        group: Some(group),
+        peer: None,
+    };
+    let answer = ServerFrame::Sync { conversations: vec![summary], point: "p2".into(), more: None };
+    device.handle(0, Input::Frame(answer));
+    assert_eq!(device.to_fetch.pop().map(|(_, _, window)| window), Some(Window::After(3)));
+}
+
+#[test]
 fn a_page_older_than_what_was_told_does_not_undo_amendments() {
     let mut device = Device::new(1, 10, true);
     welcome(&mut device);

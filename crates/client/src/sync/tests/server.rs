@@ -176,6 +176,7 @@ impl Server {
             head_seq,
             head_ordinal: last.ordinal,
             first_seq: row.first_visible(),
+            joined_seq: row.joined.seq,
             at: last.at,
             member: row.is_current(),
             read,
