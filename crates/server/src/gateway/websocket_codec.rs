@@ -24,13 +24,15 @@ pub enum Message<'a> {
     Close,
 }
 
-/// The message that is arriving in fragments.
+/// Remembers the message that is arriving in fragments. One pointer while there is none.
 #[derive(Debug, Default)]
-pub struct Decoder {
-    /// A message begun and not finished; `None` between messages.
-    fragments: Option<Box<Vec<u8>>>,
-    /// The last text given out, when it was put together from fragments.
-    whole: Option<Box<Vec<u8>>>,
+pub struct Decoder(Option<Box<Fragments>>);
+
+#[derive(Debug, Default)]
+struct Fragments {
+    text: Vec<u8>,
+    /// The last fragment came: the text was given out, and goes with the next call.
+    finished: bool,
 }
 
 /// The next step of decoding.
@@ -54,7 +56,9 @@ impl Decoder {
     /// # Errors
     /// How the session has to end: what came is not a WebSocket, not text, or too big.
     pub fn decode<'a>(&'a mut self, buffer: &'a mut [u8]) -> Result<Decoded<'a>, End> {
-        self.whole = None;
+        if self.0.as_ref().is_some_and(|fragments| fragments.finished) {
+            self.0 = None;
+        }
         let mut cursor = Cursor::new(&*buffer);
         let (header, length) = match FrameHeader::parse(&mut cursor) {
             Ok(Some(parsed)) => parsed,
@@ -68,7 +72,7 @@ impl Decoder {
         let Some(mask) = header.mask else {
             return Err(end(close_code::PROTOCOL_ERROR, "frames of a client have to be masked"));
         };
-        let pending = self.fragments.as_ref().map_or(0, |fragments| fragments.len());
+        let pending = self.0.as_ref().map_or(0, |fragments| fragments.text.len());
         if length > (FRAME_BYTES - pending.min(FRAME_BYTES)) as u64 {
             return Err(end(close_code::TOO_BIG, "the message is larger than a message of 100,000 characters can be"));
         }
@@ -92,7 +96,7 @@ impl Decoder {
         let OpCode::Data(data) = header.opcode else {
             return Err(end(close_code::PROTOCOL_ERROR, "an opcode that RFC 6455 does not have"));
         };
-        match (data, &self.fragments) {
+        match (data, &self.0) {
             (Data::Text, None) | (Data::Continue, Some(_)) => {}
             (Data::Binary, _) => return Err(end(close_code::UNSUPPORTED_DATA, "frames are text")),
             (Data::Continue, None) => return Err(end(close_code::PROTOCOL_ERROR, "a continuation of nothing")),
@@ -110,14 +114,14 @@ impl Decoder {
             check_utf8(payload)?;
             return Ok(Decoded::Message(Message::Text(payload), stop));
         }
-        let mut fragments = self.fragments.take().unwrap_or_default();
-        fragments.extend_from_slice(payload);
+        let fragments = self.0.get_or_insert_default();
+        fragments.text.extend_from_slice(payload);
         if !header.is_final {
-            self.fragments = Some(fragments);
             return Ok(Decoded::Fragment(stop));
         }
-        check_utf8(&fragments)?;
-        Ok(Decoded::Message(Message::Text(self.whole.insert(fragments)), stop))
+        fragments.finished = true;
+        check_utf8(&fragments.text)?;
+        Ok(Decoded::Message(Message::Text(&fragments.text), stop))
     }
 }
 
