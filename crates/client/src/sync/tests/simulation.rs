@@ -371,8 +371,9 @@ fn whatever_dies_each_event_is_seen_once_and_in_order() {
 
 #[test]
 fn runs_that_are_always_the_same() {
-    for seed in 1..=20 {
+    // The last three once found a roster that stayed as it had been before a gap.
+    for seed in (1..=20).chain([2_117_043, 2_121_038, 2_123_044]) {
         eprintln!("BANTER_SEED={seed}");
-        run(seed, 2_000);
+        run(seed, 3_000);
     }
 }
