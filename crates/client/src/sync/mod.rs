@@ -35,8 +35,9 @@
 //! **Markers.** `read` and `delivered` are sent at most once a second per conversation, and again after a reconnect if they went out
 //! shortly before the session broke. Unread = head ordinal - read ordinal.
 //!
-//! **Group rosters** come whole with summaries and are kept by `fold::change_roster`; a roster that an event cannot be applied to in
-//! order is asked for again with a sync.
+//! **Group rosters** come whole with summaries, as they were at the summary's head, and are kept by `fold::change_roster`, event by event
+//! without a gap. An event further on is not applied: the roster is asked for again with a sync, which has it because there was a change
+//! after the sync point.
 
 mod amending;
 mod effect;

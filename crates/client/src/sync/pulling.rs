@@ -147,10 +147,8 @@ impl Engine {
         let mut current = true;
         state.known.insert(from, to);
         if have.is_some_and(|have| to > have) && (events.len() as u64) < to - from + 1 {
-            // What happened while the user was out may have amended messages from before, which are read anew when asked for, and
-            // the roster.
+            // What happened while the user was out may have amended messages from before: those are read anew when asked for.
             state.known.forget_below(have.map_or(1, |have| have + 1));
-            current = to <= state.roster_at;
         }
         for event in &events {
             state.note(me, event);

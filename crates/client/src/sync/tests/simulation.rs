@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use banter_model::{Action, ConversationId, DeviceId, GroupId, Millis, Role, UserId};
+use banter_model::{Action, ConversationId, DeviceId, GroupId, Millis, Role, Tag, UserId};
 use banter_protocol::api::Page;
 use banter_protocol::frame::Resume;
 use banter_protocol::{ClientFrame, ServerFrame};
@@ -29,6 +29,7 @@ struct World {
     pages: Vec<(usize, u64, Result<Page, FetchError>)>,
     now: Millis,
     written: u64,
+    flooded: u64,
 }
 
 const DIRECT: ConversationId = ConversationId::Direct(UserId(1), UserId(2));
@@ -43,7 +44,17 @@ impl World {
             vec![Device::new(1, 11, true), Device::new(2, 21, true), Device::new(3, 31, true), Device::new(2, 22, false)];
         let sessions = devices.iter().map(|_| None).collect();
         let random = Random(seed);
-        World { random, server: Server::default(), devices, sessions, zombies: vec![], pages: vec![], now: 1_000, written: 0 }
+        World {
+            random,
+            server: Server::default(),
+            devices,
+            sessions,
+            zombies: vec![],
+            pages: vec![],
+            now: 1_000,
+            written: 0,
+            flooded: 0,
+        }
     }
 
     fn pick(&mut self) -> usize {
@@ -219,8 +230,9 @@ impl World {
             93 if self.random.chance(10) => {
                 // Somebody floods a conversation, so that others are far behind.
                 for number in 0..260 {
+                    self.flooded += 1;
                     let action = Action::Send { text: format!("flood {number}"), reply_to: None, mentions: vec![] };
-                    let (_, fanout) = self.server.apply(UserId(1), DeviceId(998), None, GROUP, action);
+                    let (_, fanout) = self.server.apply(UserId(1), DeviceId(998), Tag::new(self.flooded).ok(), GROUP, action);
                     if number < 5 {
                         self.fan_out(None, fanout);
                     } else {
@@ -364,8 +376,9 @@ fn whatever_dies_each_event_is_seen_once_and_in_order() {
 
 #[test]
 fn runs_that_are_always_the_same() {
-    for seed in 1..=20 {
+    // The last three once found a roster that stayed as it had been before a gap.
+    for seed in (1..=20).chain([2_117_043, 2_121_038, 2_123_044]) {
         eprintln!("BANTER_SEED={seed}");
-        run(seed, 2_000);
+        run(seed, 3_000);
     }
 }
