@@ -119,10 +119,10 @@ impl Gateway {
             self.answer_failure(session, asked, &refusal.into());
             return Taken::Done;
         }
-        if self.needs_no_waiting(session.user, asked.conversation, &action) {
-            if let Ok(id) = self.node.ids.try_next() {
-                return self.queue(session, asked, action, EventId(id));
-            }
+        if self.needs_no_waiting(session.user, asked.conversation, &action)
+            && let Ok(id) = self.node.ids.try_next()
+        {
+            return self.queue(session, asked, action, EventId(id));
         }
         self.waiting(session, async move |gateway, session| match gateway.prepare(session.user, asked.conversation, action).await {
             Ok((action, id)) => {

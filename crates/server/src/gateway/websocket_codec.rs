@@ -26,6 +26,7 @@ pub enum Message<'a> {
 
 /// The message that is arriving in fragments.
 #[derive(Debug, Default)]
+#[expect(clippy::box_collection, reason = "fragments are rare, and every idle session has the size of this")]
 pub struct Decoder {
     /// A message begun and not finished; `None` between messages.
     fragments: Option<Box<Vec<u8>>>,
