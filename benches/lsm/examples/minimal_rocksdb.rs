@@ -12,6 +12,6 @@ fn main() -> anyhow::Result<()> {
     let mut write = WriteOptions::default();
     write.set_sync(true);
     db.write_opt(batch, &write)?;
-    anyhow::ensure!(db.get(b"key")?.as_deref() == Some(b"value"));
+    anyhow::ensure!(db.get(b"key")?.as_deref() == Some(b"value".as_slice()));
     Ok(())
 }

@@ -81,7 +81,10 @@ impl Writer {
 pub fn run(engine: Engine, settings: &Settings, sizes: &[usize], writers: u64, time: Duration) -> Result<()> {
     let texts: Vec<Vec<u8>> = (0..TEXTS).map(|seq| data::text(0, seq)).collect();
     println!("{engine:?}, {:?}, {writers} writer(s), {} MiB memtables", settings.sync, settings.memtable_mib);
-    println!("{:>6} {:>10} {:>12} {:>8} {:>8} {:>8} {:>8}", "batch", "batches/s", "messages/s", "p50 ms", "p99 ms", "p99.9", "max ms");
+    println!(
+        "{:>6} {:>10} {:>12} {:>8} {:>8} {:>8} {:>8}",
+        "batch", "batches/s", "messages/s", "p50 ms", "p99 ms", "p99.9", "max ms"
+    );
     for &size in sizes {
         let _ = fs::remove_dir_all(&settings.path);
         let store = engine::open(engine, settings)?;
@@ -90,7 +93,8 @@ pub fn run(engine: Engine, settings: &Settings, sizes: &[usize], writers: u64, t
         let start = Instant::now();
         let mut times = std::thread::scope(|scope| -> Result<Vec<Duration>> {
             let texts = texts.as_slice();
-            let running: Vec<_> = all.iter_mut().map(|writer| scope.spawn(move || writer.run(store, size, time, texts))).collect();
+            let running: Vec<_> =
+                all.iter_mut().map(|writer| scope.spawn(move || writer.run(store, size, time, texts))).collect();
             let mut times = Vec::new();
             for thread in running {
                 times.extend(thread.join().map_err(|_| anyhow::anyhow!("a writer panicked"))??);

@@ -153,7 +153,9 @@ pub fn tear(engine: Engine, settings: &Settings, rounds: u32) -> Result<()> {
                     },
                 }
             }
-            println!("{engine:?}, {name}, {damage:?}: {rounds} rounds, {lost} last batches dropped whole, {wrong} wrong, {refused} refused to open{reason}");
+            println!(
+                "{engine:?}, {name}, {damage:?}: {rounds} rounds, {lost} last batches dropped whole, {wrong} wrong, {refused} refused to open{reason}"
+            );
         }
     }
     Ok(())

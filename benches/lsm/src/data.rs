@@ -51,8 +51,8 @@ pub fn row_key(conversation: u64, seq: u64) -> RowKey {
 }
 
 const SYLLABLES: [&str; 32] = [
-    "ka", "lo", "mi", "ne", "ru", "sa", "to", "vi", "an", "el", "or", "us", "ber", "dan", "fin", "gol", "hem", "jar", "kel", "lum",
-    "mon", "nor", "pal", "qui", "ros", "sten", "tur", "ver", "win", "yor", "zel", "the",
+    "ka", "lo", "mi", "ne", "ru", "sa", "to", "vi", "an", "el", "or", "us", "ber", "dan", "fin", "gol", "hem", "jar", "kel",
+    "lum", "mon", "nor", "pal", "qui", "ros", "sten", "tur", "ver", "win", "yor", "zel", "the",
 ];
 
 /// The value of a message, about 150 bytes: an id and a sender (binary), then words of a skewed vocabulary of a few thousand.

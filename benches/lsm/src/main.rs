@@ -1,4 +1,4 @@
-//! Which embedded LSM engine for the history: fjall or RocksDB. See README.md for how to run it.
+//! Which embedded LSM engine for the history: fjall or RocksDB. See docs/decisions/0001-history-engine.md for what it found and how to run it.
 
 mod commit;
 mod crash;

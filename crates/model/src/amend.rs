@@ -40,6 +40,11 @@ pub fn amend(target: &mut Event, event: &Event) -> bool {
     true
 }
 
+/// Was `message` deleted for everyone?
+pub fn is_redacted(message: &Event) -> bool {
+    matches!(&message.body, EventBody::Message { amendments, .. } if amendments.redaction.is_some())
+}
+
 /// Takes the text out of an edit whose message was redacted.
 pub fn redact_edit(edit: &mut Event) {
     if let EventBody::Edit { text, mentions, .. } = &mut edit.body {

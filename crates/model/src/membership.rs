@@ -11,7 +11,7 @@ pub struct Membership {
     spans: Vec<Span>,
     /// The last event that changed this row; what is not after it was applied before.
     up_to: Seq,
-    /// Where the user came in for the first time: what was said before counts as read.
+    /// Where the user came in for the last time: what was said before counts as read.
     pub joined: Marker,
 }
 
@@ -55,11 +55,9 @@ impl Membership {
         if event.seq <= self.up_to || self.is_current() {
             return;
         }
-        if self.spans.is_empty() {
-            // The event that brings the user in is news to them; nothing before it is.
-            let messages = event.ordinal - u64::from(event.body.is_message());
-            self.joined = Marker { seq: event.seq - 1, ordinal: messages };
-        }
+        // The event that brings the user in is news to them; nothing before it is, least of all what was said while they were out.
+        let messages = event.ordinal - u64::from(event.body.is_message());
+        self.joined = Marker { seq: event.seq - 1, ordinal: messages };
         self.up_to = event.seq;
         if earlier_history {
             self.spans.clear();

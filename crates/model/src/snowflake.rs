@@ -50,6 +50,15 @@ impl Generator {
         Generator { node: u64::from(node), last_ms: 0, counter: 0 }
     }
 
+    /// A generator for `node` whose ids are all later than `time`: up to there the number may have been used before.
+    ///
+    /// # Panics
+    /// As [`Generator::new`].
+    pub fn after(node: u16, time: Millis) -> Self {
+        // The counter of that millisecond counts as used up.
+        Generator { last_ms: time.saturating_sub(EPOCH), counter: u64::from(PER_MILLISECOND), ..Generator::new(node) }
+    }
+
     /// The next id at the time `now`, greater than every id given before by this generator.
     pub fn next(&mut self, now: Millis) -> Result<u64, Unavailable> {
         let now_ms = now.checked_sub(EPOCH).filter(|ms| *ms > 0 && ms >> TIME_BITS == 0).ok_or(Unavailable::ClockOutOfRange)?;
@@ -101,6 +110,14 @@ mod tests {
         let first = generator.next(NOW).unwrap();
         assert_eq!(generator.next(NOW - 250), Err(Unavailable::ClockBehind { behind_ms: 250 }));
         assert!(generator.next(NOW).unwrap() > first);
+    }
+
+    #[test]
+    fn ids_go_on_after_those_of_an_earlier_run() {
+        let mut generator = Generator::after(3, NOW);
+        assert_eq!(generator.next(NOW - 1), Err(Unavailable::ClockBehind { behind_ms: 1 }));
+        assert_eq!(generator.next(NOW), Err(Unavailable::Exhausted));
+        assert_eq!(time_of(generator.next(NOW + 1).unwrap()), NOW + 1);
     }
 
     #[test]

@@ -138,9 +138,9 @@ proptest! {
             prop_assert_eq!(&by_row, &seen[user], "{}", user);
             prop_assert_eq!(Some(row.first_visible()), by_row.first().copied());
             prop_assert_eq!(Some(row.last_visible(head)), by_row.last().copied());
-            let first = run.events().find(|event| membership::changes(event).0.contains(user)).expect("they came in");
-            let before = run.events().filter(|event| event.body.is_message() && event.seq < first.seq).count() as u64;
-            prop_assert_eq!(row.joined, Marker { seq: first.seq - 1, ordinal: before });
+            let last = run.events().filter(|event| membership::changes(event).0.contains(user)).last().expect("they came in");
+            let before = run.events().filter(|event| event.body.is_message() && event.seq < last.seq).count() as u64;
+            prop_assert_eq!(row.joined, Marker { seq: last.seq - 1, ordinal: before });
         }
     }
 

@@ -8,6 +8,7 @@ pub mod commands;
 pub mod conversations;
 pub mod doctor;
 pub mod gateway;
+pub mod landing;
 pub mod listener;
 pub mod metrics;
 pub mod node;

@@ -1,8 +1,15 @@
 //! Counters, in the text format of OpenMetrics.
 
-use prometheus_client::encoding::EncodeLabelSet;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use banter_store::embedded::history::EmbeddedHistory;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -30,6 +37,8 @@ pub struct Metrics {
     pub broken_connections: Counter,
     /// Frames taken from devices.
     pub frames_taken: Counter,
+    /// Frames that waited because their session sent too many.
+    pub frames_slowed: Counter,
     /// Frames encoded for devices: one for each message, however many receive it.
     pub frames_encoded: Counter,
     /// Frames put into outboxes.
@@ -54,7 +63,19 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
+        Metrics::new(Registry::with_prefix("banter"))
+    }
+}
+
+impl Metrics {
+    /// Counters of a process that has this history.
+    pub fn of(history: Arc<EmbeddedHistory>) -> Self {
         let mut registry = Registry::with_prefix("banter");
+        registry.register_collector(Box::new(HistoryCollector(history)));
+        Metrics::new(registry)
+    }
+
+    fn new(mut registry: Registry) -> Self {
         let sessions = Gauge::default();
         registry.register("sessions", "Sessions now", sessions.clone());
         let connections = Gauge::default();
@@ -69,6 +90,7 @@ impl Default for Metrics {
             "HTTP connections that ended with a malformed head, or idle or unfinished for too long",
         );
         let frames_taken = counter("frames_taken", "Frames taken from devices");
+        let frames_slowed = counter("frames_slowed", "Frames that waited because their session sent too many");
         let frames_encoded = counter("frames_encoded", "Frames encoded for devices");
         let frames_queued = counter("frames_queued", "Frames put into outboxes");
         let frames_dropped = counter("frames_dropped", "Frames for sessions that resync or end anyway");
@@ -88,6 +110,7 @@ impl Default for Metrics {
             connections,
             broken_connections,
             frames_taken,
+            frames_slowed,
             frames_encoded,
             frames_queued,
             frames_dropped,
@@ -101,9 +124,7 @@ impl Default for Metrics {
             closed,
         }
     }
-}
 
-impl Metrics {
     /// Counts a refused request or frame by its code.
     pub fn refused(&self, code: &str) {
         self.refused.get_or_create(&Code { code: code.to_owned() }).inc();
@@ -120,6 +141,33 @@ impl Metrics {
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+}
+
+/// Reads what the history counts by itself.
+struct HistoryCollector(Arc<EmbeddedHistory>);
+
+impl fmt::Debug for HistoryCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HistoryCollector")
+    }
+}
+
+impl Collector for HistoryCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let counters = self.0.counters();
+        for (name, help, counter) in [
+            ("history_batches", "Batches stored", &counters.batches),
+            ("history_writes", "Writes of the history; each takes every batch that waits", &counters.writes),
+            ("history_syncs", "Syncs of the history's journal", &counters.syncs),
+            ("history_bytes", "Bytes of the rows stored", &counters.bytes),
+            ("history_write_microseconds", "Time spent in writes, syncs included", &counters.write_microseconds),
+            ("history_refused", "Batches and advances refused: disk full, or failed", &counters.refused),
+        ] {
+            let value = ConstCounter::new(counter.load(Ordering::Relaxed));
+            value.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        Ok(())
     }
 }
 

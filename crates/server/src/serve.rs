@@ -16,7 +16,7 @@ use banter_store::{History, StoreError};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::auth::passwords::{PasswordError, Passwords};
+use crate::auth::passwords::Passwords;
 use crate::auth::refresh_tokens::RefreshTokens;
 use crate::auth::removed_devices::RemovedDevices;
 use crate::auth::tokens::AccessTokens;
@@ -30,12 +30,14 @@ use crate::node::Node;
 use crate::presence::{GRACE, Presence};
 use crate::rate_limit::{RateLimitConfig, RateLimits};
 use crate::worker::Worker;
-use crate::{api, listener, secret_key};
+use crate::{api, landing, listener, secret_key};
 
 /// Partitions of an embedded server. Part of the format of its data folder: sync points and positions name them.
 pub const EMBEDDED_PARTITIONS: u32 = 8;
 /// Most commands that wait in one partition; beyond it sessions wait to be read from.
 const QUEUED_COMMANDS: usize = 4_096;
+/// In the data folder: how far ids went.
+const IDS_FILE: &str = "ids";
 /// The longest that sessions are given to take their last frames when the server goes down.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -85,12 +87,12 @@ pub enum ServeError {
     /// The directory.
     #[error("the directory: {0}")]
     Directory(#[from] DirectoryError),
-    /// No memory for passwords.
-    #[error(transparent)]
-    Passwords(#[from] PasswordError),
     /// The secret key.
     #[error("the secret key: {0}")]
     SecretKey(std::io::Error),
+    /// The file that remembers how far ids went.
+    #[error("ids: {0}")]
+    Ids(std::io::Error),
     /// The address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -137,8 +139,9 @@ impl Server {
         let (queue, readers) = EmbeddedQueue::new(EMBEDDED_PARTITIONS, QUEUED_COMMANDS, &positions);
         let queue = Arc::new(queue);
 
-        let metrics = Arc::new(Metrics::default());
-        let ids = Arc::new(Ids::new(number));
+        let metrics = Arc::new(Metrics::of(history.clone()));
+        let ids = Ids::open(number, &folder.path().join(IDS_FILE)).map_err(ServeError::Ids)?;
+        let ids = Arc::new(ids);
         let hub = Arc::new(Hub::new(metrics.clone()));
         let relations = Arc::new(Relations::new(directory.clone()));
         let presence = Presence::new(directory.clone(), relations.clone(), hub.clone(), options.presence_grace);
@@ -153,7 +156,7 @@ impl Server {
             presence: Arc::new(presence),
             tokens: AccessTokens::new(&key),
             refresh_tokens: RefreshTokens::new(&key),
-            passwords: Passwords::new(available_parallelism().unwrap_or(NonZeroUsize::MIN))?,
+            passwords: Passwords::new(available_parallelism().unwrap_or(NonZeroUsize::MIN)),
             removed_devices: RemovedDevices::load(&*directory, clock::now()).await?,
             relations,
             rate_limits: RateLimits::new(&options.rate_limits),
@@ -180,7 +183,7 @@ impl Server {
             let worker = Worker::new(Box::new(reader), history.clone(), gateway.clone(), node.metrics.clone());
             workers.spawn(worker.run());
         }
-        let app = api::finish(&node, api::routes(&node).merge(gateway.routes()));
+        let app = api::finish(&node, api::routes(&node).merge(gateway.routes()).merge(landing::routes()));
         let mut background = JoinSet::new();
         background.spawn(listener::serve(listener, app, node.metrics.clone()));
         background.spawn(gateway.clone().sweep());

@@ -6,6 +6,7 @@
 //! history/           the logs (crate::embedded::history)
 //! directory.sqlite   the people (crate::directory::sql)
 //! secret             the key that tokens are signed with
+//! ids                how far ids went (in milliseconds since the Unix epoch)
 //! ```
 
 mod examine;
@@ -188,11 +189,11 @@ fn create(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    match path.canonicalize()?.parent() {
-        Some(parent) => sync_folder(parent),
-        None => Ok(()),
-    }
+    let path = std::path::absolute(path)?;
+    let missing = path.ancestors().skip(1).take_while(|ancestor| !ancestor.is_dir()).count();
+    DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+    // Each folder that was made, in the one that it was made in.
+    path.ancestors().skip(1).take(missing + 1).try_for_each(sync_folder)
 }
 
 /// The format of the folder; `None` if it has none yet and nothing else is there either.

@@ -1,5 +1,8 @@
 //! The embedded engines: the behaviour that all engines share, and what only these have.
 
+// Helpers of tests unwrap as tests do.
+#![allow(clippy::unwrap_used)]
+
 #[path = "embedded/crash.rs"]
 mod crash;
 #[path = "embedded/durability.rs"]

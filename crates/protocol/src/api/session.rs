@@ -19,7 +19,7 @@ pub struct SessionOpened {
 
 /// The answer to `GET /v1/sessions/{session}/frames?after=<cursor>`.
 ///
-/// It is kept until a poll with its cursor confirms it: the same question gets the same frames again, perhaps with more.
+/// It is kept until a poll with its cursor confirms it: the same question gets the same answer again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Poll {
     /// What came, in order; empty when nothing came in time.

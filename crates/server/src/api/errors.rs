@@ -153,7 +153,9 @@ mod tests {
         let error = ApiError::from(DirectoryError::Failed("password of the database is wrong".into()));
         assert_eq!(error.status, 500);
         assert!(!error.body.message.contains("password"));
+        assert_eq!(error.body.retry_after, None, "it would fail again");
         assert_eq!(ApiError::from(StoreError::Full).status, 507);
+        assert!(ApiError::from(StoreError::Full).body.retry_after.is_some());
         assert_eq!(ApiError::from(StoreError::ReadOnly("x".into())).status, 503);
     }
 }

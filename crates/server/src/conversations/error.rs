@@ -6,6 +6,8 @@ use banter_protocol::{ErrorBody, ErrorCode};
 use banter_store::StoreError;
 use banter_store::directory::DirectoryError;
 
+use crate::worker::Failure;
+
 /// Why a question about conversations has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadingError {
@@ -64,12 +66,11 @@ impl ReadingError {
     }
 }
 
-/// Seconds after which trying again makes sense, for the codes that come and go by themselves.
+/// Seconds after which trying again makes sense, for the codes that come and go by themselves: as for commands, but that a
+/// read which failed on damage fails again.
 pub fn retry_after(code: ErrorCode) -> Option<u64> {
     match code {
-        ErrorCode::Busy | ErrorCode::ClockBehind | ErrorCode::ShuttingDown => Some(1),
-        ErrorCode::StorageUnavailable => Some(5),
-        ErrorCode::StorageFull => Some(30),
-        _ => None,
+        ErrorCode::Internal => None,
+        code => Failure::Unavailable(code).retry_after(),
     }
 }

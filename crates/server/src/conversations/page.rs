@@ -38,18 +38,7 @@ pub async fn page(history: &dyn History, view: &View, place: Place, limit: usize
         Place::Before(seq) => read.before(seq, size).await?,
         Place::Newest => read.before(last + 1, size).await?,
         Place::Around(seq) if seq > last => read.before(last + 1, size).await?,
-        Place::Around(seq) => {
-            let half = PageSize { events: size.events - size.events / 2, bytes: size.bytes / 2 };
-            let after = read.upwards(seq, half).await?;
-            let to = after.stopped_at.unwrap_or(last);
-            let rest = size_left(size, &after.events);
-            let (mut events, from, _) = match rest {
-                Some(rest) => read.before(seq, rest).await?,
-                None => (Vec::new(), seq.max(1), 0),
-            };
-            events.extend(after.events);
-            (events, from, to)
-        }
+        Place::Around(seq) => read.around(seq, size).await?,
     };
     let events = events.into_iter().map(Into::into).collect();
     Ok(Page { events, from, to, head_seq: last, first_seq: view.membership.first_visible() })
@@ -57,9 +46,13 @@ pub async fn page(history: &dyn History, view: &View, place: Place, limit: usize
 
 /// What is left of a page that holds `events`; `None` when it is full.
 fn size_left(size: PageSize, events: &[Event]) -> Option<PageSize> {
-    let bytes = events.iter().map(|event| event.body.text_bytes()).sum();
-    let left = PageSize { events: size.events.saturating_sub(events.len()), bytes: size.bytes.saturating_sub(bytes) };
+    let bytes = size.bytes.saturating_sub(text_bytes(events));
+    let left = PageSize { events: size.events.saturating_sub(events.len()), bytes };
     (left.events > 0 && (left.bytes > 0 || events.is_empty())).then_some(left)
+}
+
+fn text_bytes(events: &[Event]) -> usize {
+    events.iter().map(|event| event.body.text_bytes()).sum()
 }
 
 struct Reader<'a> {
@@ -86,6 +79,26 @@ impl Reader<'_> {
         Ok((part.events, part.stopped_at.unwrap_or(1), to))
     }
 
+    /// What is seen from `seq` on, in half of the page, and before it, in the rest; then more after it, if there is room.
+    async fn around(&self, seq: Seq, size: PageSize) -> Result<(Vec<Event>, Seq, Seq), StoreError> {
+        let half = PageSize { events: size.events - size.events / 2, bytes: size.bytes / 2 };
+        let mut after = self.upwards(seq, half).await?;
+        let (mut events, from, _) = match size_left(size, &after.events) {
+            Some(rest) => self.before(seq, rest).await?,
+            None => (Vec::new(), seq.max(1), 0),
+        };
+        events.append(&mut after.events);
+        if let (Some(stopped_at), Some(rest)) = (after.stopped_at, size_left(size, &events)) {
+            let more = self.upwards(stopped_at + 1, rest).await?;
+            // A store gives at least one event, which may be more than there is room for.
+            if text_bytes(&more.events) <= rest.bytes {
+                events.extend(more.events);
+                after.stopped_at = more.stopped_at;
+            }
+        }
+        Ok((events, from, after.stopped_at.unwrap_or(self.view.end.seq)))
+    }
+
     /// What is seen from `seq` on.
     async fn upwards(&self, seq: Seq, size: PageSize) -> Result<Part, StoreError> {
         let ranges: Vec<_> = self.view.membership.visible_ranges(self.view.head.seq).collect();
@@ -102,7 +115,7 @@ impl Reader<'_> {
             };
             let mut more = self.history.events(id, first, last, order, left).await?;
             // A store gives at least one event, which may be more than there is room for after other stretches.
-            if !events.is_empty() && more.iter().map(|event| event.body.text_bytes()).sum::<usize>() > left.bytes {
+            if !events.is_empty() && text_bytes(&more) > left.bytes {
                 more.clear();
             }
             let end = if order == Order::OldestFirst { last } else { first };

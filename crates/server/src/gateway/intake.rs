@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use banter_model::{Action, Command, ConversationId, EventId, Mention, Refusal, Seq, Tag, UserId, mention};
 use banter_protocol::frame::{self, ClientFrame};
@@ -57,10 +58,20 @@ impl Gateway {
             return Taken::Done;
         }
         let rate = self.frame_rate;
-        if let Err(wait_ms) = session.command_rate.check(self.milliseconds(), rate.per_second, rate.burst) {
-            self.rate_limited(session, &frame, wait_ms.div_ceil(1_000).max(1));
-            return Taken::Done;
+        match session.frame_rate.check(self.milliseconds(), rate.per_second, rate.burst) {
+            Ok(()) => self.handle(session, frame),
+            // Slowed down rather than refused: what a device sends stays in order, and nothing has to be sent again.
+            Err(wait_ms) => self.waiting(session, async move |gateway, session| {
+                gateway.node.metrics.frames_slowed.inc();
+                tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+                if let Taken::Waiting(waiting) = gateway.handle(&session, frame) {
+                    waiting.await;
+                }
+            }),
         }
+    }
+
+    fn handle(self: &Arc<Self>, session: &Arc<Session>, frame: ClientFrame) -> Taken {
         match frame {
             ClientFrame::Send(frame::Send { tag, conversation, text, reply_to }) => {
                 let action = Action::Send { text, reply_to, mentions: Vec::new() };
@@ -277,20 +288,6 @@ impl Gateway {
             Some(invalid) => self.tell(session, ErrorCode::InvalidTag.code(), invalid.to_string(), tag, conversation, None),
             None => self.tell(session, ErrorCode::InvalidFrame.code(), sentence(error), tag, conversation, None),
         }
-    }
-
-    fn rate_limited(&self, session: &Session, frame: &ClientFrame, retry_after: u64) {
-        let asked = match frame {
-            ClientFrame::Send(send) => Some((send.tag, send.conversation)),
-            ClientFrame::Edit(edit) => Some((edit.tag, edit.conversation)),
-            ClientFrame::Redact(redact) => Some((redact.tag, redact.conversation)),
-            ClientFrame::React(react) => Some((react.tag, react.conversation)),
-            _ => None,
-        };
-        let rate = self.frame_rate;
-        let message = format!("at most {} frames at once and {} a second", rate.burst, rate.per_second);
-        let (tag, conversation) = asked.unzip();
-        self.tell(session, ErrorCode::RateLimited.code(), message, tag.map(Tag::get), conversation, Some(retry_after));
     }
 
     fn answer_failure(&self, session: &Session, asked: Asked, failure: &Failure) {

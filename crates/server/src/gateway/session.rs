@@ -43,8 +43,8 @@ pub struct Session {
     pub device: DeviceId,
     /// How its frames travel.
     pub transport: Transport,
-    /// How fast it sends commands.
-    pub command_rate: Gcra,
+    /// How fast it sends frames.
+    pub frame_rate: Gcra,
     heard: AtomicU32,
     blocked: AtomicU32,
     unanswered: AtomicU32,
@@ -89,7 +89,7 @@ impl Session {
             user,
             device,
             transport,
-            command_rate: Gcra::default(),
+            frame_rate: Gcra::default(),
             heard: AtomicU32::new(now),
             blocked: AtomicU32::new(0),
             unanswered: AtomicU32::new(0),

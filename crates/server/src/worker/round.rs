@@ -166,10 +166,16 @@ impl Worker {
                 }
                 let answer = stored(&event);
                 note_mentions(round, id, &event, target_event.as_ref());
-                if let Some(mut target) = target_event
-                    && amend::amend(&mut target, &event)
-                {
-                    round.events.insert((id, target.seq), target);
+                let mut event = event;
+                if let Some(mut target) = target_event {
+                    let amended = amend::amend(&mut target, &event);
+                    // In a replay the message may have been redacted after this edit: its text does not come back.
+                    if amend::is_redacted(&target) {
+                        amend::redact_edit(&mut event);
+                    }
+                    if amended {
+                        round.events.insert((id, target.seq), target);
+                    }
                 }
                 for mut edit in edits {
                     amend::redact_edit(&mut edit);

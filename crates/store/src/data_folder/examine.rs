@@ -82,8 +82,9 @@ fn look(path: &Path, reserve: u64, findings: &mut Vec<Finding>) -> io::Result<()
         return Ok(());
     }
     space(path, reserve, findings)?;
-    let lock = lock(path, findings)?;
-    parts(path, lock.is_some(), findings)
+    // Held until the end.
+    let user = user(path, findings)?;
+    parts(path, !matches!(user, User::Server), findings)
 }
 
 /// Who may read it, and whose it is.
@@ -145,24 +146,31 @@ fn space(path: &Path, reserve: u64, findings: &mut Vec<Finding>) -> io::Result<(
     Ok(())
 }
 
-/// The lock, if no server holds it.
-fn lock(path: &Path, findings: &mut Vec<Finding>) -> io::Result<Option<File>> {
+/// Who uses the folder now.
+enum User {
+    /// A server.
+    Server,
+    /// This, if there is a lock to hold.
+    Us(#[expect(dead_code, reason = "it is held, not read")] Option<File>),
+}
+
+fn user(path: &Path, findings: &mut Vec<Finding>) -> io::Result<User> {
     let mut file = match File::open(path.join(LOCK_FILE)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             findings.push(Finding::warning("its lock file is missing: the server makes a new one when it starts"));
-            return Ok(None);
+            return Ok(User::Us(None));
         }
         file => file?,
     };
     match file.try_lock() {
         Ok(()) => {
             findings.push(Finding::fine("no server is using it now"));
-            Ok(Some(file))
+            Ok(User::Us(Some(file)))
         }
         Err(TryLockError::WouldBlock) => {
             let holder = process(lock_holder(&mut file));
             findings.push(Finding::fine(format!("a server is using it now{holder}")));
-            Ok(None)
+            Ok(User::Server)
         }
         Err(TryLockError::Error(error)) => Err(error),
     }

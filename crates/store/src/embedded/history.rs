@@ -1,11 +1,11 @@
 //! The history in an LSM tree ([fjall](https://docs.rs/fjall), chosen in `docs/decisions/0001-history-engine.md`).
 //!
 //! **Writes** go to one thread, which takes everything that waits, from all partitions, writes it as one atomic batch and
-//! syncs the journal once: [`committer`]. A crash at any instant leaves, of each partition, a prefix of what its worker
+//! syncs the journal once (`history/committer.rs`). A crash at any instant leaves, of each partition, a prefix of what its worker
 //! committed that holds everything acknowledged. **Reads** see whole writes only, and only what is synced or (read markers)
-//! handed to the system. Reads of single rows run on the calling task: they find the row in memory, or take one or two
-//! reads of the disk, which is less than handing over to another thread costs. Pages, lists and many rows at once run on
-//! Tokio's threads for blocking work, a bounded number at a time.
+//! handed to the system. Reads of single rows run on the calling task: they nearly always find the row in memory, and one
+//! that does not holds up its thread for one or two reads of the disk, some tenths of a millisecond on an SSD. Pages, lists
+//! and many rows at once run on Tokio's threads for blocking work, a bounded number at a time.
 //!
 //! **When the disk is full**: with less than the reserve left, writes are refused with [`StoreError::Full`] before the
 //! engine is touched, and go on by themselves when there is room again. Should the engine itself fail to write, all writes
@@ -55,7 +55,7 @@ pub struct HistoryOptions {
     /// Memory for what was read lately, in bytes; taken as it is needed.
     pub cache_bytes: u64,
     /// Memory for events that are not in a table yet, in bytes, before they are made one; other rows take half as much for
-    /// each kind. Up to four times as much while the disk is behind.
+    /// each kind. Up to four times as much while the disk is behind. Fixed when the history is created.
     pub memtable_bytes: u64,
     /// Most that the journals take on the disk before memtables are made tables to free them, in bytes; at least
     /// [`HistoryOptions::LEAST_JOURNAL_BYTES`]. A start after a crash reads them all.
@@ -168,7 +168,11 @@ impl EmbeddedHistory {
 
     /// Could the last write be made?
     pub fn write_state(&self) -> WriteState {
-        self.state.read().clone()
+        match self.state.read().clone() {
+            WriteState::Failed(reason) => WriteState::Failed(reason),
+            _ if self.writer.as_ref().is_none_or(JoinHandle::is_finished) => WriteState::Failed(stopped().to_string()),
+            state => state,
+        }
     }
 
     /// Bytes that the history takes on the disk.
@@ -181,7 +185,7 @@ impl EmbeddedHistory {
     pub async fn close(&self) -> Result<(), StoreError> {
         let (answer, closed) = oneshot::channel();
         match self.requests()?.send(Request::Close { answer }).await {
-            Ok(()) => closed.await.unwrap_or(Ok(())),
+            Ok(()) => closed.await.unwrap_or_else(|_| Err(stopped())),
             Err(_) => Ok(()),
         }
     }
@@ -194,7 +198,7 @@ impl EmbeddedHistory {
     /// Hands a request to the writer and waits for the answer.
     async fn ask<T>(&self, request: Request, answer: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
         self.requests()?.send(request).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        answer.await.map_err(|_| stopped())?
     }
 
     /// Reads one row on the calling task.
@@ -230,6 +234,11 @@ impl Drop for EmbeddedHistory {
 
 fn closed() -> StoreError {
     StoreError::ReadOnly("the history is closed".to_owned())
+}
+
+/// The writer ended without an answer: it was closed at that moment, or it panicked.
+fn stopped() -> StoreError {
+    StoreError::ReadOnly("the history's writer has ended".to_owned())
 }
 
 fn decoded<T: Stored>(value: Option<fjall::Slice>) -> Result<Option<T>, StoreError> {

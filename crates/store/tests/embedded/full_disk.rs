@@ -9,6 +9,7 @@ use std::time::Duration;
 use banter_model::{ConversationId, GroupId, UserId};
 use banter_store::behaviour::Random;
 use banter_store::behaviour::history::message;
+use banter_store::data_folder::{DataFolder, DataFolderError, Severity, examine};
 use banter_store::embedded::history::{HistoryOptions, WriteState};
 use banter_store::history::Advance;
 use banter_store::{History, HistoryBatch, StoreError};
@@ -81,6 +82,19 @@ fn always_checked(reserve_bytes: u64) -> HistoryOptions {
 
 fn fill(path: &Path, mib: usize) {
     std::fs::write(path, vec![1; mib << 20]).unwrap();
+}
+
+#[tokio::test]
+async fn a_read_only_file_system_is_named_as_such() {
+    let Some(mount) = Mount::new(16) else { return };
+    drop(DataFolder::open(mount.folder()).unwrap());
+    assert!(Command::new("mount").args(["-o", "remount,ro"]).arg(mount.base.path()).status().unwrap().success());
+    let error = DataFolder::open(mount.folder()).unwrap_err();
+    assert!(matches!(error, DataFolderError::NotWritable { .. }), "unexpected: {error}");
+    let error = DataFolder::open(mount.base.path().join("other")).unwrap_err();
+    assert!(matches!(error, DataFolderError::NotWritable { .. }), "unexpected: {error}");
+    let findings = examine(&mount.folder(), 1);
+    assert!(findings.iter().any(|finding| finding.severity == Severity::Fault), "{findings:?}");
 }
 
 #[tokio::test]

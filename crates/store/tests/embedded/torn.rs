@@ -9,11 +9,11 @@ use banter_model::{ConversationId, Event, GroupId, UserId};
 use banter_store::behaviour::history::{head, message};
 use banter_store::behaviour::{Random, seed};
 use banter_store::data_folder::{DataFolder, Severity, examine};
-use banter_store::embedded::history::{EmbeddedHistory, OpenError};
+use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions, OpenError};
 use banter_store::history::{Advance, Order, PageSize};
 use banter_store::{History, HistoryBatch};
 
-use crate::{open, options};
+use crate::{open_with, options};
 
 const GROUP: ConversationId = ConversationId::Group(GroupId(1));
 
@@ -46,6 +46,11 @@ fn batch(position: u64, large: bool) -> HistoryBatch {
         heads: vec![(GROUP, head(position))],
         ..HistoryBatch::default()
     }
+}
+
+/// No memtable becomes a table here: before it does, the engine syncs the journal, and then nothing of it can be torn.
+fn open(folder: &Path) -> EmbeddedHistory {
+    open_with(folder, HistoryOptions { memtable_bytes: 64 << 20, ..options() })
 }
 
 /// The journal that is written to.
@@ -98,7 +103,7 @@ async fn a_torn_write_is_dropped_whole() {
     eprintln!("BANTER_SEED={seed}");
     let mut random = Random::new(seed);
     for (large, damage) in ALL.into_iter().flat_map(|damage| [(false, damage), (true, damage)]) {
-        for _ in 0..4 {
+        for _ in 0..3 {
             let folder = tempfile::tempdir().unwrap();
             let last = 3 + random.below(10);
             let history = open(folder.path());
@@ -116,7 +121,6 @@ async fn a_torn_write_is_dropped_whole() {
             drop(history);
             injure(&journal, synced, end(&journal), damage, &mut random);
             eprintln!("{damage:?}, large: {large}, {markers} markers before");
-            // A page of random bytes, or a cut at the very end, may leave it whole: never, as its checksum says.
             holds(folder.path(), last - 1, large).await;
         }
     }
@@ -128,7 +132,7 @@ async fn damage_to_what_was_acknowledged_is_refused() {
     eprintln!("BANTER_SEED={seed}");
     let mut random = Random::new(seed);
     for damage in [Damage::Hole, Damage::Garbage] {
-        for _ in 0..4 {
+        for _ in 0..3 {
             let folder = tempfile::tempdir().unwrap();
             let history = open(folder.path());
             for position in 1..=3 {

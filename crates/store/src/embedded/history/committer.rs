@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use banter_model::encoding::Stored;
@@ -70,6 +71,16 @@ enum Due {
     Advance(oneshot::Sender<Result<Progress, StoreError>>, Progress),
 }
 
+impl Due {
+    fn settle(self, written: Result<(), StoreError>) {
+        // Whoever asked may have gone.
+        match self {
+            Due::Commit(answer) => drop(answer.send(written)),
+            Due::Advance(answer, progress) => drop(answer.send(written.map(|()| progress))),
+        }
+    }
+}
+
 /// What is written together. Of several values for a row the last stays: the engine gives all rows of a write one number,
 /// and knows no order among them.
 #[derive(Default)]
@@ -91,7 +102,7 @@ impl Committer {
     /// Runs until it is told to close, or nobody can ask any more. Syncs at the end.
     pub fn run(mut self) {
         let mut waiting = Vec::new();
-        let mut closing = None;
+        let mut closing = Vec::new();
         while let Some(first) = self.requests.blocking_recv() {
             waiting.push(first);
             let mut bytes = size(&waiting[0]);
@@ -106,18 +117,17 @@ impl Committer {
                     Request::Close { answer } => {
                         // What was sent before this is still received.
                         self.requests.close();
-                        closing = Some(answer);
+                        closing.push(answer);
                     }
                     request => work.push(request),
                 }
             }
             self.write(work);
         }
-        let synced = self.tables.db.persist(PersistMode::SyncAll).map_err(|error| self.failed(&error));
-        // The engine is let go of before anybody hears that it is.
-        drop(self);
-        if let Some(answer) = closing {
-            let _ = answer.send(synced);
+        let synced = self.tables.db.persist(PersistMode::SyncAll);
+        for answer in closing {
+            // Whoever asked may have gone.
+            let _ = answer.send(synced.as_ref().copied().map_err(|error| self.failed(error)));
         }
     }
 
@@ -126,7 +136,7 @@ impl Committer {
             return;
         }
         if let Some(refusal) = self.refusal() {
-            self.counters.refused.fetch_add(work.len() as u64, std::sync::atomic::Ordering::Relaxed);
+            self.counters.refused.fetch_add(work.len() as u64, Ordering::Relaxed);
             work.into_iter().for_each(|request| request.refuse(refusal()));
             return;
         }
@@ -138,28 +148,19 @@ impl Committer {
             return;
         }
         let begun = Instant::now();
-        let result = self.wait_for_engine().and_then(|()| self.store(&mut group));
-        match result {
-            Ok(()) => {
-                self.counters.note(group.written, begun.elapsed());
-                for due in group.due {
-                    match due {
-                        Due::Commit(answer) => drop(answer.send(Ok(()))),
-                        Due::Advance(answer, progress) => drop(answer.send(Ok(progress))),
-                    }
+        let written =
+            if group.rows.is_empty() { Ok(false) } else { self.wait_for_engine().and_then(|()| self.store(&mut group)) };
+        match written {
+            Ok(written) => {
+                if written {
+                    self.counters.note(group.written, begun.elapsed());
                 }
+                group.due.into_iter().for_each(|due| due.settle(Ok(())));
             }
             Err(error) => {
-                let error = self.failed(&error);
-                let full = matches!(error, StoreError::Full);
-                let again = || if full { StoreError::Full } else { StoreError::ReadOnly(error.to_string()) };
-                self.counters.refused.fetch_add(group.due.len() as u64, std::sync::atomic::Ordering::Relaxed);
-                for due in group.due {
-                    match due {
-                        Due::Commit(answer) => drop(answer.send(Err(again()))),
-                        Due::Advance(answer, _) => drop(answer.send(Err(again()))),
-                    }
-                }
+                let refusal = self.failed(&error);
+                self.counters.refused.fetch_add(group.due.len() as u64, Ordering::Relaxed);
+                group.due.into_iter().for_each(|due| due.settle(Err(again(&refusal))));
             }
         }
     }
@@ -244,10 +245,8 @@ impl Committer {
         Ok(())
     }
 
-    fn store(&self, group: &mut Group) -> Result<(), fjall::Error> {
-        if group.rows.is_empty() {
-            return Ok(());
-        }
+    /// Writes a group that holds something, and syncs it if it holds a batch.
+    fn store(&self, group: &mut Group) -> Result<bool, fjall::Error> {
         let persist = if group.written.batches > 0 { PersistMode::SyncData } else { PersistMode::Buffer };
         let mut batch = fjall::OwnedWriteBatch::with_capacity(self.tables.db.clone(), group.rows.len()).durability(Some(persist));
         for ((table, key), value) in group.rows.drain() {
@@ -256,7 +255,8 @@ impl Committer {
                 None => batch.remove(self.tables.keyspace(table), key),
             }
         }
-        batch.commit()
+        batch.commit()?;
+        Ok(true)
     }
 
     /// Notes that the engine failed. It takes no more writes itself then: after a failed write or sync nobody knows what
@@ -288,6 +288,15 @@ fn size(request: &Request) -> usize {
     match request {
         Request::Commit { rows, .. } => rows.iter().map(Row::size).sum(),
         Request::Advance { .. } | Request::Close { .. } => 0,
+    }
+}
+
+/// The same refusal, for another who asked.
+fn again(refusal: &StoreError) -> StoreError {
+    match refusal {
+        StoreError::Full => StoreError::Full,
+        StoreError::ReadOnly(reason) => StoreError::ReadOnly(reason.clone()),
+        other => StoreError::Failed(other.to_string()),
     }
 }
 

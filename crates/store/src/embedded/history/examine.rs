@@ -38,15 +38,14 @@ pub(crate) fn examine(path: &Path, unused: bool, findings: &mut Vec<Finding>) ->
         ));
         return Ok(());
     }
-    let journals = journal::journals(path)?;
-    for (index, file) in journals.iter().enumerate() {
-        let bytes = fs::read(file)?;
-        match journal::check(&bytes, META_NUMBER, index + 1 == journals.len()) {
+    let journals = journal::check_all(path, META_NUMBER)?;
+    for (file, state) in &journals {
+        match state {
             State::Whole => {}
             State::Torn { .. } => findings.push(Finding::fine(
                 "the history ends in the middle of a write that was never acknowledged: the server cuts it off when it starts",
             )),
-            State::Damaged { at } => findings.push(Finding::fault(damaged(file, at))),
+            State::Damaged { at } => findings.push(Finding::fault(damaged(file, *at))),
         }
     }
     if journals.is_empty() {

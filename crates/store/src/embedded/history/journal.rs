@@ -6,13 +6,14 @@
 //! a torn tail is cut off (a copy stays beside the journal), and damage that touches acknowledged writes is refused.
 //!
 //! The two are told apart by how [`super::committer`] writes: a commit is synced before anything is written after it.
-//! What was not synced is thus at most some writes that carry only read markers, and one commit as the very last.
+//! What was not synced is thus at most some writes that carry only read markers, and one commit as the very last. (A text
+//! cannot pass for a batch in the search for what follows: it holds no control characters, and a batch begins with one.)
 //!
 //! The form of a journal (fjall 3): batches of `1, items u32, seqno u64`, then the items (`2, ...` or `4, keyspace u64`),
 //! then `3, checksum of the items (XXH3) u64, "FJL" 3`; little-endian; zeros after the last.
 
-use std::fs::{self, OpenOptions};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -50,8 +51,23 @@ struct Batch {
     commit: bool,
 }
 
-/// The journals in `folder`, in the order in which they were written: the last is the one that is written to.
-pub(super) fn journals(folder: &Path) -> io::Result<Vec<PathBuf>> {
+/// Checks the journals in `folder`, from the newest, which is written to, to the oldest. `commit_keyspace` is the number of
+/// the keyspace that every commit touches.
+pub(super) fn check_all(folder: &Path, commit_keyspace: u64) -> io::Result<Vec<(PathBuf, State)>> {
+    let mut checked = Vec::new();
+    // A journal is synced before the next one is begun, so what is in a later one vouches for all of an earlier one.
+    let mut followed = false;
+    for path in journals(folder)?.into_iter().rev() {
+        let bytes = read(&path)?;
+        let state = check(&bytes, commit_keyspace, followed);
+        followed |= batch(&bytes, 0, commit_keyspace).is_some() || state != State::Whole;
+        checked.push((path, state));
+    }
+    Ok(checked)
+}
+
+/// The journals in `folder`, in the order in which they were written.
+fn journals(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found: Vec<(u64, PathBuf)> = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -64,16 +80,30 @@ pub(super) fn journals(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
-/// Checks the bytes of a journal. `commit_keyspace` is the number of the keyspace that every commit touches. A journal that
-/// is not the `last` one was synced whole before the next was begun.
-pub(super) fn check(bytes: &[u8], commit_keyspace: u64, last: bool) -> State {
+/// The bytes of a journal, without what was never written: the engine makes it 64 MiB long at once, most of it a hole.
+fn read(journal: &Path) -> io::Result<Vec<u8>> {
+    use rustix::fs::{SeekFrom, seek};
+    let mut file = File::open(journal)?;
+    let mut end = 0;
+    // Where the file system knows no holes, all of it is data up to the end.
+    while let Ok(data) = seek(&file, SeekFrom::Data(end)) {
+        end = seek(&file, SeekFrom::Hole(data))?;
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(end).unwrap_or(0));
+    file.rewind()?;
+    file.take(end).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Checks the bytes of a journal. `followed` says that something was written to a later one.
+fn check(bytes: &[u8], commit_keyspace: u64, followed: bool) -> State {
     let mut at = 0;
     while let Some(batch) = batch(bytes, at, commit_keyspace) {
         at = batch.end;
     }
     if bytes[at..].iter().all(|byte| *byte == 0) {
         State::Whole
-    } else if !last || synced_after(bytes, at, commit_keyspace) {
+    } else if followed || synced_after(bytes, at, commit_keyspace) {
         State::Damaged { at }
     } else {
         State::Torn { good: at }
@@ -81,7 +111,8 @@ pub(super) fn check(bytes: &[u8], commit_keyspace: u64, last: bool) -> State {
 }
 
 /// Cuts a torn tail off, after copying it to a file `<journal>.torn`, and syncs that. Returns how long the tail was.
-pub(super) fn cut(journal: &Path, bytes: &[u8], good: usize) -> io::Result<usize> {
+pub(super) fn cut(journal: &Path, good: usize) -> io::Result<usize> {
+    let bytes = read(journal)?;
     let tail = &bytes[good..bytes.iter().rposition(|byte| *byte != 0).map_or(good, |last| last + 1)];
     let mut copy = journal.as_os_str().to_owned();
     copy.push(".torn");
@@ -207,11 +238,11 @@ mod tests {
 
     #[test]
     fn whole_journals() {
-        assert_eq!(check(&[], COMMITS, true), State::Whole);
-        assert_eq!(check(&[0; 64], COMMITS, true), State::Whole);
+        assert_eq!(check(&[], COMMITS, false), State::Whole);
+        assert_eq!(check(&[0; 64], COMMITS, false), State::Whole);
         let (bytes, _) = journal(&[batch_of(1, b"one"), batch_of(2, b"two"), batch_of(1, b"three")]);
-        assert_eq!(check(&bytes, COMMITS, true), State::Whole);
         assert_eq!(check(&bytes, COMMITS, false), State::Whole);
+        assert_eq!(check(&bytes, COMMITS, true), State::Whole);
     }
 
     #[test]
@@ -222,9 +253,28 @@ mod tests {
             bytes[starts[damaged] + 40] ^= 1;
             // With one commit after it, that one may never have been synced; with two, the first of them was.
             let expected = if damaged == 0 { State::Damaged { at: 0 } } else { State::Torn { good: starts[damaged] } };
-            assert_eq!(check(&bytes, COMMITS, true), expected);
-            assert_eq!(check(&bytes, COMMITS, false), State::Damaged { at: starts[damaged] });
+            assert_eq!(check(&bytes, COMMITS, false), expected);
+            assert_eq!(check(&bytes, COMMITS, true), State::Damaged { at: starts[damaged] });
         }
+    }
+
+    #[test]
+    fn a_failed_write_at_the_end_of_a_journal_is_torn_unless_something_follows_in_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, starts) = journal(&[batch_of(1, b"first"), batch_of(1, b"second")]);
+        let (oldest, older, newest) = (folder.path().join("9.jnl"), folder.path().join("10.jnl"), folder.path().join("11.jnl"));
+        fs::write(&oldest, &whole).unwrap();
+        fs::write(&older, &whole[..starts[1] + 40]).unwrap();
+        fs::write(&newest, [0; 64]).unwrap();
+        let torn = State::Torn { good: starts[1] };
+        let checked = check_all(folder.path(), COMMITS).unwrap();
+        assert_eq!(checked, [(newest.clone(), State::Whole), (older.clone(), torn), (oldest.clone(), State::Whole)]);
+        assert_eq!(cut(&older, starts[1]).unwrap(), 40);
+        assert!(check_all(folder.path(), COMMITS).unwrap().iter().all(|(_, state)| *state == State::Whole));
+
+        fs::write(&older, &whole[..starts[1] + 40]).unwrap();
+        fs::write(&newest, batch_of(5, b"marker")).unwrap();
+        assert_eq!(check_all(folder.path(), COMMITS).unwrap()[1], (older, State::Damaged { at: starts[1] }));
     }
 
     #[test]
@@ -232,17 +282,17 @@ mod tests {
         let (mut bytes, starts) =
             journal(&[batch_of(1, b"synced"), batch_of(5, b"marker"), batch_of(5, b"marker"), batch_of(1, b"torn?")]);
         bytes[starts[1] + 40] ^= 1;
-        assert_eq!(check(&bytes, COMMITS, true), State::Torn { good: starts[1] });
+        assert_eq!(check(&bytes, COMMITS, false), State::Torn { good: starts[1] });
     }
 
     #[test]
     fn cut_off_at_any_byte_only_the_last_batch_goes() {
         let (bytes, starts) = journal(&[batch_of(1, b"first"), batch_of(1, b"second")]);
         for end in starts[1] + 1..starts[1] + batch_of(1, b"second").len() {
-            assert_eq!(check(&bytes[..end], COMMITS, true), State::Torn { good: starts[1] });
+            assert_eq!(check(&bytes[..end], COMMITS, false), State::Torn { good: starts[1] });
             let mut zeroed = bytes.clone();
             zeroed[end..].fill(0);
-            assert_eq!(check(&zeroed, COMMITS, true), State::Torn { good: starts[1] });
+            assert_eq!(check(&zeroed, COMMITS, false), State::Torn { good: starts[1] });
         }
     }
 }

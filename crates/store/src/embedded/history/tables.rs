@@ -26,6 +26,9 @@ pub(super) enum Table {
 /// The number that the engine gives to the first keyspace made, `meta`, which every commit touches.
 pub(super) const META_NUMBER: u64 = 1;
 
+/// The names of the keyspaces, in the order in which they are made.
+const NAMES: [&str; 7] = ["meta", "events", "heads", "rosters", "memberships", "progress", "mentions"];
+
 /// The open engine. Clones are handles to the same.
 #[derive(Clone)]
 pub(super) struct Tables {
@@ -65,6 +68,13 @@ impl Tables {
         }
         mend_journals(path)?;
         let db = builder(path, options).open()?;
+        // The engine would make a new one in place of one that was lost, and drop what the journals have for it.
+        if let Some(name) = NAMES.into_iter().find(|name| !db.keyspace_exists(name)) {
+            return Err(OpenError::Damaged(format!(
+                "the {name} of the history in {} are missing: restore the data folder from a backup",
+                path.display()
+            )));
+        }
         let tables = Tables::of(db, options)?;
         match tables.meta.get(key::FORMAT)?.as_deref().map(<[u8; 4]>::try_from) {
             Some(Ok(found)) if u32::from_be_bytes(found) <= FORMAT => Ok(tables),
@@ -79,9 +89,10 @@ impl Tables {
         // and save little.
         let found = || small().expect_point_read_hits(true);
         // First, so that its number is META_NUMBER.
-        let meta = db.keyspace("meta", found)?;
+        let [meta, events, heads, rosters, memberships, progress, mentions] = NAMES;
+        let meta = db.keyspace(meta, found)?;
         Ok(Tables {
-            events: db.keyspace("events", || {
+            events: db.keyspace(events, || {
                 KeyspaceCreateOptions::default()
                     .max_memtable_size(options.memtable_bytes)
                     // A page of 50 messages in one block, mostly (see docs/decisions/0001-history-engine.md).
@@ -90,11 +101,11 @@ impl Tables {
                     // Pages are ranges: a filter would never be asked.
                     .filter_policy(FilterPolicy::disabled())
             })?,
-            heads: db.keyspace("heads", found)?,
-            rosters: db.keyspace("rosters", found)?,
-            memberships: db.keyspace("memberships", found)?,
-            progress: db.keyspace("progress", small)?,
-            mentions: db.keyspace("mentions", || small().filter_policy(FilterPolicy::disabled()))?,
+            heads: db.keyspace(heads, found)?,
+            rosters: db.keyspace(rosters, found)?,
+            memberships: db.keyspace(memberships, found)?,
+            progress: db.keyspace(progress, small)?,
+            mentions: db.keyspace(mentions, || small().filter_policy(FilterPolicy::disabled()))?,
             meta,
             db,
         })
@@ -133,9 +144,9 @@ fn create(path: &Path, options: &HistoryOptions) -> Result<(), OpenError> {
     }
     tables.meta.insert(key::FORMAT, FORMAT.to_be_bytes())?;
     tables.db.persist(PersistMode::SyncAll)?;
-    // In a table of its own, so that this one row keeps no journal from being removed.
-    tables.meta.rotate_memtable_and_wait()?;
     drop(tables);
+    // The engine syncs the folders of its tables, not the one that they are in.
+    sync_folders(&new)?;
     fs::rename(&new, path)?;
     if let Some(parent) = path.parent() {
         sync_folder(parent)?;
@@ -143,21 +154,33 @@ fn create(path: &Path, options: &HistoryOptions) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// Syncs a folder and those in it. The files in them are synced by whoever writes them.
+fn sync_folders(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_folders(&entry.path())?;
+        }
+    }
+    sync_folder(path)
+}
+
 /// Cuts off what a power cut left of an unacknowledged write; refuses damage that touches acknowledged ones.
 fn mend_journals(path: &Path) -> Result<(), OpenError> {
-    let journals = journal::journals(path)?;
-    for (index, file) in journals.iter().enumerate() {
-        let bytes = fs::read(file)?;
-        match journal::check(&bytes, META_NUMBER, index + 1 == journals.len()) {
-            journal::State::Whole => {}
-            journal::State::Torn { good } => {
-                let length = journal::cut(file, &bytes, good)?;
-                tracing::warn!(
-                    journal = %file.display(), bytes = length,
-                    "the history ended in the middle of a write that was never acknowledged; it is cut off"
-                );
-            }
-            journal::State::Damaged { at } => return Err(OpenError::Damaged(damaged(file, at))),
+    let checked = journal::check_all(path, META_NUMBER)?;
+    // Nothing is changed when there is damage anywhere.
+    if let Some((file, journal::State::Damaged { at })) =
+        checked.iter().find(|(_, state)| matches!(state, journal::State::Damaged { .. }))
+    {
+        return Err(OpenError::Damaged(damaged(file, *at)));
+    }
+    for (file, state) in checked {
+        if let journal::State::Torn { good } = state {
+            let length = journal::cut(&file, good)?;
+            tracing::warn!(
+                journal = %file.display(), bytes = length,
+                "the history ended in the middle of a write that was never acknowledged; it is cut off"
+            );
         }
     }
     Ok(())

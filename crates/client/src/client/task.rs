@@ -1,0 +1,441 @@
+//! The background task of a client: drives the engine, the connection and the store.
+
+use std::collections::HashMap;
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::time::Duration;
+
+use banter_model::limits::PAGE_EVENTS;
+use banter_model::{ConversationId, Millis, Tag};
+use banter_protocol::api::Page;
+use banter_protocol::{ServerFrame, close_code};
+use rand::RngExt;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::Ticket;
+use super::command::Command;
+use crate::Error;
+use crate::api::Api;
+use crate::connection::{Backoff, Closed, Connection, Dialer, POLLING, WebSocket};
+use crate::storage::{Account, Store};
+use crate::sync::{ConnectionState, Effect, Engine, FetchError, Input, Notification, Snapshot, Stored};
+
+/// Frames or commands taken in one round, and so in one transaction.
+const ROUND: usize = 256;
+/// A session that lasted this long was a good one: the next wait is short.
+const LASTED: Duration = Duration::from_secs(30);
+/// After a server said that it goes down, its devices come back within this time, at random.
+const GOING_AWAY: Duration = Duration::from_secs(3);
+/// The store is tried so often (with doubling pauses, 25 s in all) before the client gives up: it must not go on with what it cannot store.
+const STORE_ATTEMPTS: u32 = 8;
+const STORE_PAUSE: Duration = Duration::from_millis(200);
+
+/// How a client is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Does a session stand?
+    pub connected: bool,
+    /// By long polling?
+    pub polling: bool,
+    /// Is everything up to the moment of connecting stored?
+    pub synced: bool,
+    /// Why the device was logged out, if it was.
+    pub signed_out: Option<String>,
+    /// Why the client gave up, if it did.
+    pub failed: Option<Error>,
+}
+
+/// What became of a command: a ticket, or why there is none.
+type Queued = Result<Ticket, Error>;
+type Dialing = Pin<Box<dyn Future<Output = (Dialer, Result<(Connection, ServerFrame), Error>)> + Send>>;
+
+enum Link {
+    Waiting(Instant),
+    Dialing(Dialing),
+    Up { connection: Box<Connection>, since: Instant, probe_at: Option<Instant> },
+    SignedOut,
+}
+
+enum Background {
+    Fetched(u64, Result<Page, FetchError>),
+    /// Does WebSocket get through again?
+    Probed(bool),
+}
+
+pub(super) struct Task {
+    api: Api,
+    store: Store,
+    engine: Engine,
+    began: Instant,
+    commands: mpsc::Receiver<Command>,
+    notifications: broadcast::Sender<Notification>,
+    status: watch::Sender<Status>,
+    tickets: HashMap<(ConversationId, Tag), oneshot::Sender<Result<Stored, Error>>>,
+    /// Answers to commands, to be given once what they did is stored.
+    replies: Vec<(Queued, oneshot::Sender<Queued>)>,
+    background: JoinSet<Background>,
+    dialer: Option<Dialer>,
+    backoff: Backoff,
+    link: Link,
+    ends: bool,
+}
+
+enum Woken {
+    Frame(Result<ServerFrame, Closed>),
+    Dialed(Dialer, Box<Result<(Connection, ServerFrame), Error>>),
+    Dial,
+    Probe,
+    Command(Option<Command>),
+    Background(Background),
+    Tick,
+}
+
+impl Task {
+    pub fn new(
+        api: Api,
+        store: Store,
+        account: &Account,
+        snapshot: Snapshot,
+        commands: mpsc::Receiver<Command>,
+        notifications: broadcast::Sender<Notification>,
+    ) -> (Self, watch::Receiver<Status>) {
+        let (status, watched) = watch::channel(Status::default());
+        let task = Task {
+            dialer: Some(Dialer::new(&api, &account.servers)),
+            api,
+            store,
+            engine: Engine::new(snapshot),
+            began: Instant::now(),
+            commands,
+            notifications,
+            status,
+            tickets: HashMap::new(),
+            replies: Vec::new(),
+            background: JoinSet::new(),
+            backoff: Backoff::default(),
+            link: Link::Waiting(Instant::now()),
+            ends: false,
+        };
+        (task, watched)
+    }
+
+    pub async fn run(mut self) {
+        let result = self.work().await;
+        if let Err(error) = result {
+            tracing::error!(%error, "the client gives up");
+            self.status.send_modify(|status| status.failed = Some(error));
+        }
+        if let Link::Up { connection, .. } = self.link {
+            connection.close().await;
+        }
+    }
+
+    async fn work(&mut self) -> Result<(), Error> {
+        loop {
+            self.settle().await?;
+            if self.ends {
+                return Ok(());
+            }
+            match self.wait().await {
+                Woken::Frame(result) => self.take_frames(result),
+                Woken::Dialed(dialer, result) => self.dialed(dialer, *result),
+                Woken::Dial => self.dial(),
+                Woken::Probe => self.probe(),
+                Woken::Command(command) => self.take_commands(command),
+                Woken::Background(Background::Fetched(request, result)) => {
+                    self.input(Input::Fetched { request, result });
+                }
+                Woken::Background(Background::Probed(through)) => self.probed(through).await,
+                Woken::Tick => self.input(Input::Tick),
+            }
+        }
+    }
+
+    async fn wait(&mut self) -> Woken {
+        let deadline = self.engine.deadline().map(|deadline| self.began + Duration::from_millis(deadline));
+        let link = async {
+            match &mut self.link {
+                Link::Waiting(until) => {
+                    sleep_until(*until).await;
+                    Woken::Dial
+                }
+                Link::Dialing(dialing) => {
+                    let (dialer, result) = dialing.as_mut().await;
+                    Woken::Dialed(dialer, Box::new(result))
+                }
+                Link::Up { connection, probe_at, .. } => tokio::select! {
+                    result = connection.next() => Woken::Frame(result),
+                    () = at(*probe_at) => Woken::Probe,
+                },
+                Link::SignedOut => pending().await,
+            }
+        };
+        tokio::select! {
+            woken = link => woken,
+            command = self.commands.recv() => Woken::Command(command),
+            Some(done) = self.background.join_next() => match done {
+                Ok(done) => Woken::Background(done),
+                Err(error) => {
+                    // Only a bug panics there; the engine asks again when the sync comes around.
+                    tracing::error!(%error, "a request ended badly");
+                    Woken::Tick
+                }
+            },
+            () = at(deadline) => Woken::Tick,
+        }
+    }
+
+    fn now(&self) -> Millis {
+        self.began.elapsed().as_millis() as Millis
+    }
+
+    fn input(&mut self, input: Input) {
+        self.engine.handle(self.now(), input);
+    }
+
+    /// Stores, sends and tells until there is nothing left to do.
+    async fn settle(&mut self) -> Result<(), Error> {
+        loop {
+            let effects = self.engine.take_effects();
+            if effects.is_empty() && self.replies.is_empty() {
+                if self.engine.deadline().is_some_and(|deadline| deadline <= self.now()) {
+                    self.input(Input::Tick);
+                    continue;
+                }
+                return Ok(());
+            }
+            let told = self.store(&effects).await?;
+            for (answer, reply) in self.replies.drain(..) {
+                // Whoever asked may be gone.
+                let _ = reply.send(answer);
+            }
+            for effect in effects {
+                match effect {
+                    Effect::Send(frame) => {
+                        if let Link::Up { connection, .. } = &mut self.link
+                            && let Err(closed) = connection.send(&frame)
+                        {
+                            tracing::warn!(%closed, "a frame was not sent");
+                        }
+                    }
+                    Effect::Fetch { request, conversation, window } => {
+                        let api = self.api.clone();
+                        self.background.spawn(async move {
+                            let page = api.page(conversation, window, PAGE_EVENTS).await;
+                            Background::Fetched(request, page.map_err(|error| fetch_error(&error)))
+                        });
+                    }
+                    Effect::LookUp { conversation, tag } => {
+                        let device = self.engine.device();
+                        let found = self.store.find_tag(conversation, device, tag).await?;
+                        self.input(Input::LookedUp { conversation, tag, found });
+                    }
+                    Effect::Write(_) | Effect::Notify(_) => {}
+                }
+            }
+            told.into_iter().for_each(|notification| self.tell(notification));
+        }
+    }
+
+    async fn store(&mut self, effects: &[Effect]) -> Result<Vec<Notification>, Error> {
+        let mut attempt = 0;
+        loop {
+            match self.store.apply(effects).await {
+                Err(error) if attempt + 1 < STORE_ATTEMPTS => {
+                    tracing::warn!(%error, "storing failed, trying again");
+                    sleep(STORE_PAUSE * (1 << attempt)).await;
+                    attempt += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn tell(&mut self, notification: Notification) {
+        match &notification {
+            Notification::Stored(stored) => {
+                if let Some(ticket) = self.tickets.remove(&(stored.conversation, stored.tag)) {
+                    let _ = ticket.send(Ok(*stored));
+                }
+            }
+            Notification::Refused { conversation, tag, error } => {
+                if let Some(ticket) = self.tickets.remove(&(*conversation, *tag)) {
+                    let _ = ticket.send(Err(Error::answered(None, error.clone())));
+                }
+            }
+            Notification::Synced => self.status.send_modify(|status| status.synced = true),
+            _ => {}
+        }
+        // Nobody has to listen.
+        let _ = self.notifications.send(notification);
+    }
+
+    fn take_frames(&mut self, first: Result<ServerFrame, Closed>) {
+        let mut next = Some(first);
+        for _ in 0..ROUND {
+            match next {
+                Some(Ok(frame)) => self.input(Input::Frame(frame)),
+                Some(Err(closed)) => return self.closed(closed),
+                None => return,
+            }
+            next = match &mut self.link {
+                Link::Up { connection, .. } => connection.try_next(),
+                _ => None,
+            };
+        }
+        match next {
+            Some(Ok(frame)) => self.input(Input::Frame(frame)),
+            Some(Err(closed)) => self.closed(closed),
+            None => {}
+        }
+    }
+
+    fn take_commands(&mut self, first: Option<Command>) {
+        let mut next = first;
+        if next.is_none() {
+            // The last clone of the client is gone.
+            self.ends = true;
+        }
+        for _ in 0..ROUND {
+            let Some(command) = next else { return };
+            self.take_command(command);
+            next = self.commands.try_recv().ok();
+        }
+        if let Some(command) = next {
+            self.take_command(command);
+        }
+    }
+
+    fn take_command(&mut self, command: Command) {
+        match command {
+            Command::Queue { reply, .. } if matches!(self.link, Link::SignedOut) => {
+                let error = Error::new(Error::SIGNED_OUT, "the device was logged out: log in again");
+                self.replies.push((Err(error), reply));
+            }
+            Command::Queue { conversation, action, reply } => {
+                let now = self.now();
+                let ticket = self.engine.queue(now, conversation, action).map(|tag| {
+                    let (sender, answer) = oneshot::channel();
+                    self.tickets.insert((conversation, tag), sender);
+                    Ticket { conversation, tag, answer }
+                });
+                self.replies.push((ticket.map_err(Error::from), reply));
+            }
+            Command::Conversations { reply } => {
+                let mut states: Vec<_> = self.engine.conversations().filter(|state| state.reaches > 0).cloned().collect();
+                states.sort_by_key(|state| std::cmp::Reverse(state.at));
+                let _ = reply.send(states);
+            }
+            Command::Conversation { conversation, reply } => {
+                let _ = reply.send(self.engine.conversation(conversation).cloned());
+            }
+            Command::Unanswered { reply } => {
+                let _ = reply.send(self.engine.unanswered());
+            }
+            Command::Keep { conversation, window, page } => {
+                self.input(Input::Page { conversation, window, page: *page });
+            }
+            Command::Input(input) => self.input(input),
+            Command::Shutdown => self.ends = true,
+        }
+    }
+
+    fn dial(&mut self) {
+        let Some(mut dialer) = self.dialer.take() else { return };
+        self.tell(Notification::Connection { state: ConnectionState::Connecting });
+        let (api, since) = (self.api.clone(), self.engine.point().map(str::to_owned));
+        self.link = Link::Dialing(Box::pin(async move {
+            let result = dialer.dial(&api, since).await;
+            (dialer, result)
+        }));
+    }
+
+    fn dialed(&mut self, dialer: Dialer, result: Result<(Connection, ServerFrame), Error>) {
+        self.dialer = Some(dialer);
+        match result {
+            Ok((connection, welcome)) => {
+                let polling = connection.is_polling();
+                let since = Instant::now();
+                let probe_at = polling.then(|| since + POLLING);
+                self.link = Link::Up { connection: Box::new(connection), since, probe_at };
+                self.status.send_modify(|status| (status.connected, status.polling) = (true, polling));
+                let state = if polling { ConnectionState::Polling } else { ConnectionState::WebSocket };
+                self.tell(Notification::Connection { state });
+                self.input(Input::Frame(welcome));
+            }
+            Err(error) if error.is_signed_out() => self.signed_out(error.message),
+            Err(error) => {
+                let asked = Duration::from_secs(error.retry_after.unwrap_or(0).min(60));
+                self.link = Link::Waiting(Instant::now() + self.backoff.next_wait().max(asked));
+            }
+        }
+    }
+
+    fn closed(&mut self, closed: Closed) {
+        tracing::debug!(%closed, "the session ended");
+        let lasted = matches!(&self.link, Link::Up { since, .. } if since.elapsed() >= LASTED);
+        self.status.send_modify(|status| (status.connected, status.synced) = (false, false));
+        self.input(Input::Disconnected);
+        if closed.is_signed_out() {
+            return self.signed_out(closed.message);
+        }
+        let going_away = closed.code == Some(close_code::GOING_AWAY);
+        if lasted || going_away {
+            self.backoff.reset();
+        }
+        let wait = if going_away { rand::rng().random_range(Duration::ZERO..GOING_AWAY) } else { self.backoff.next_wait() };
+        self.link = Link::Waiting(Instant::now() + wait);
+        self.tell(Notification::Connection { state: ConnectionState::Connecting });
+    }
+
+    fn signed_out(&mut self, message: String) {
+        self.link = Link::SignedOut;
+        self.status.send_modify(|status| status.signed_out = Some(message.clone()));
+        let api = self.api.clone();
+        self.background.spawn(async move {
+            if let Err(error) = api.forget_tokens().await {
+                tracing::warn!(%error, "the tokens could not be forgotten");
+            }
+            Background::Probed(false)
+        });
+        self.tell(Notification::SignedOut { message });
+    }
+
+    fn probe(&mut self) {
+        if let Link::Up { probe_at, .. } = &mut self.link {
+            *probe_at = Some(Instant::now() + POLLING);
+        }
+        let Some(server) = self.dialer.as_ref().map(|dialer| dialer.server().to_owned()) else { return };
+        self.background.spawn(async move { Background::Probed(WebSocket::probe(&server).await.is_ok()) });
+    }
+
+    /// Goes over to WebSocket if it gets through. What is under way is sent again, as after any reconnect.
+    async fn probed(&mut self, through: bool) {
+        if !through || !matches!(&self.link, Link::Up { connection, .. } if connection.is_polling()) {
+            return;
+        }
+        if let Some(dialer) = &mut self.dialer {
+            dialer.use_websocket();
+        }
+        let link = std::mem::replace(&mut self.link, Link::Waiting(Instant::now()));
+        if let Link::Up { connection, .. } = link {
+            connection.close().await;
+        }
+        self.status.send_modify(|status| (status.connected, status.synced) = (false, false));
+        self.input(Input::Disconnected);
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
+    }
+}
+
+fn fetch_error(error: &Error) -> FetchError {
+    let gone = matches!(error.status, Some(403 | 404)) && error.code != "not_found";
+    if gone { FetchError::Gone } else { FetchError::Later }
+}

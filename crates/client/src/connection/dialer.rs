@@ -1,0 +1,133 @@
+//! Which server to connect to, and how.
+
+use std::time::Duration;
+
+use banter_protocol::api::ChatServer;
+use banter_protocol::frame::Resume;
+use banter_protocol::{ClientFrame, ServerFrame, close_code};
+use tokio::time::{Instant, timeout};
+
+use super::{CONNECT, Closed, Connection, Polling, WebSocket};
+use crate::Error;
+use crate::api::{Api, base_of};
+
+/// WebSockets that fail in a row before `welcome`, while HTTP works, until long polling is used.
+const FAILURES: u32 = 2;
+/// How long long polling is used before WebSocket is tried again.
+pub const POLLING: Duration = Duration::from_secs(180);
+
+/// Connects to the first server that works, by WebSocket where it gets through.
+#[derive(Debug)]
+pub struct Dialer {
+    servers: Vec<String>,
+    at: usize,
+    websocket_failures: u32,
+    poll_until: Option<Instant>,
+}
+
+impl Dialer {
+    /// A dialer for `servers`, best first; an empty address, or an empty list, is where the API is.
+    pub fn new(api: &Api, servers: &[ChatServer]) -> Self {
+        let address = |server: &ChatServer| match server.url.as_str() {
+            "" => Some(api.base().to_owned()),
+            url => base_of(url).ok().map(|base| base.to_string()),
+        };
+        let mut servers: Vec<String> = servers.iter().filter_map(address).collect();
+        if servers.is_empty() {
+            servers.push(api.base().to_owned());
+        }
+        Dialer { servers, at: 0, websocket_failures: 0, poll_until: None }
+    }
+
+    /// The server that is tried now.
+    pub fn server(&self) -> &str {
+        &self.servers[self.at % self.servers.len()]
+    }
+
+    /// Tries once to make a session that goes on from `since`. The `welcome` is returned beside it.
+    ///
+    /// The token is refreshed if the server wants that. An error with [`Error::is_signed_out`] is final.
+    pub async fn dial(&mut self, api: &Api, since: Option<String>) -> Result<(Connection, ServerFrame), Error> {
+        let result = self.try_server(api, since).await;
+        if let Err(error) = &result
+            && !error.is_signed_out()
+        {
+            tracing::debug!(server = self.server(), %error, "no session");
+            // The next one may be alive.
+            self.at = (self.at + 1) % self.servers.len();
+        }
+        result
+    }
+
+    /// WebSocket got through again.
+    pub fn use_websocket(&mut self) {
+        self.websocket_failures = 0;
+        self.poll_until = None;
+    }
+
+    async fn try_server(&mut self, api: &Api, since: Option<String>) -> Result<(Connection, ServerFrame), Error> {
+        let mut token = api.access_token().await?;
+        for fresh in [false, true] {
+            let first = ClientFrame::Resume(Resume { token: token.clone(), since: since.clone() });
+            let polls = self.poll_until.is_some_and(|until| Instant::now() < until);
+            let result = if polls { self.by_polling(api, &first).await } else { self.by_websocket(api, &first).await };
+            match result {
+                Err(closed) if closed.is_signed_out() => {
+                    api.forget_tokens().await?;
+                    return Err(closed.into());
+                }
+                Err(closed) if closed.is_token() && !fresh => token = api.refresh(&token).await?,
+                other => return Ok(other?),
+            }
+        }
+        Err(Error::new(Error::CLOSED, "a fresh token is refused"))
+    }
+
+    async fn by_websocket(&mut self, api: &Api, first: &ClientFrame) -> Result<(Connection, ServerFrame), Closed> {
+        let result = match WebSocket::connect(self.server(), first).await {
+            Ok(socket) => welcomed(Connection::WebSocket(Box::new(socket))).await,
+            Err(error) => Err(Closed::broken(error)),
+        };
+        let Err(closed) = result else {
+            self.use_websocket();
+            return result;
+        };
+        if closed.code.is_some_and(|code| code == close_code::GOING_AWAY || code >= 4_000) {
+            // The server itself has spoken: WebSocket gets through.
+            return Err(closed);
+        }
+        self.websocket_failures += 1;
+        if self.websocket_failures < FAILURES || api.health().await.is_err() {
+            return Err(closed);
+        }
+        tracing::info!(server = self.server(), %closed, "WebSocket does not get through, HTTP does: long polling");
+        self.poll_until = Some(Instant::now() + POLLING);
+        self.by_polling(api, first).await
+    }
+
+    async fn by_polling(&mut self, api: &Api, first: &ClientFrame) -> Result<(Connection, ServerFrame), Closed> {
+        match Polling::connect(api.http().clone(), self.server(), first).await {
+            Ok(polling) => welcomed(Connection::Polling(Box::new(polling))).await,
+            Err(error) if matches!(error.code.as_str(), "token_expired" | "unauthenticated") => {
+                Err(Closed { code: Some(close_code::UNAUTHENTICATED), message: error.message })
+            }
+            Err(error) => Err(Closed::broken(error)),
+        }
+    }
+}
+
+/// Waits for `welcome`.
+async fn welcomed(mut connection: Connection) -> Result<(Connection, ServerFrame), Closed> {
+    let wait = async {
+        loop {
+            match connection.next().await? {
+                frame @ ServerFrame::Welcome { .. } => return Ok(frame),
+                // What the close code says comes next.
+                ServerFrame::Bye { .. } => {}
+                other => return Err(Closed::broken(format!("expected welcome, got {other:?}"))),
+            }
+        }
+    };
+    let welcome = timeout(CONNECT, wait).await.map_err(|_| Closed::broken("no welcome in time"))??;
+    Ok((connection, welcome))
+}

@@ -1,0 +1,207 @@
+//! A session over WebSocket.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use banter_protocol::limits::{HEARTBEAT_MS, SOCKET_PATH};
+use banter_protocol::{ClientFrame, ServerFrame};
+use futures_util::{Sink, Stream};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+use super::{CONNECT, Closed, OUTGOING};
+use crate::Error;
+
+/// The largest frame taken from a server: a sync answer of 500 groups with 100 members each stays below it.
+const INCOMING_BYTES: usize = 16 << 20;
+/// Closing in good order takes at most this long.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// See [`super::Connection`].
+#[derive(Debug)]
+pub struct WebSocket {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    outgoing: VecDeque<Message>,
+    unflushed: bool,
+    heartbeat: Duration,
+    sent_at: Instant,
+    received_at: Instant,
+    timer: Pin<Box<Sleep>>,
+    bye: Option<Closed>,
+}
+
+impl WebSocket {
+    /// Connects to the server at `base` and writes `first` (a `hello` or `resume`).
+    pub async fn connect(base: &str, first: &ClientFrame) -> Result<Self, Error> {
+        let stream = upgrade(base).await?;
+        let heartbeat = Duration::from_millis(HEARTBEAT_MS);
+        let now = Instant::now();
+        let timer = Box::pin(sleep_until(now + heartbeat / 2));
+        let outgoing = VecDeque::new();
+        let (sent_at, received_at) = (now, now);
+        let mut socket = WebSocket { stream, outgoing, unflushed: false, heartbeat, sent_at, received_at, timer, bye: None };
+        socket.send(first)?;
+        timeout(CONNECT, socket.flush()).await.map_err(Error::unreachable)??;
+        Ok(socket)
+    }
+
+    /// Does a WebSocket get through to the server at `base`?
+    pub async fn probe(base: &str) -> Result<(), Error> {
+        let mut stream = upgrade(base).await?;
+        // Only the upgrade is of interest.
+        let _ = timeout(CLOSE, stream.close(None)).await;
+        Ok(())
+    }
+
+    pub(super) fn send(&mut self, frame: &ClientFrame) -> Result<(), Closed> {
+        if self.outgoing.len() >= OUTGOING {
+            return Err(Closed::broken("too much waits to be written"));
+        }
+        let text = serde_json::to_string(frame).map_err(Closed::broken)?;
+        self.outgoing.push_back(Message::text(text));
+        Ok(())
+    }
+
+    pub(super) async fn next(&mut self) -> Result<ServerFrame, Closed> {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<(), Closed> {
+        poll_fn(|context| self.poll_write(context)).await
+    }
+
+    pub(super) async fn close(mut self) {
+        // Whoever does not answer in time is left alone.
+        let _ = timeout(CLOSE, async {
+            self.flush().await.ok();
+            self.stream.close(None).await.ok()
+        })
+        .await;
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<ServerFrame, Closed>> {
+        loop {
+            if let Poll::Ready(Err(closed)) = self.poll_write(context) {
+                return Poll::Ready(Err(self.bye.take().unwrap_or(closed)));
+            }
+            if let Poll::Ready(message) = Pin::new(&mut self.stream).poll_next(context) {
+                self.received_at = Instant::now();
+                match self.take(message) {
+                    Some(result) => return Poll::Ready(result),
+                    None => continue,
+                }
+            }
+            if self.timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            if let Err(closed) = self.beat() {
+                return Poll::Ready(Err(closed));
+            }
+        }
+    }
+
+    /// Writes what waits. Pending while something is not written.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        while !self.outgoing.is_empty() {
+            match Pin::new(&mut self.stream).poll_ready(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(Closed::broken(error))),
+                Poll::Ready(Ok(())) => {
+                    let Some(message) = self.outgoing.pop_front() else { break };
+                    self.unflushed = true;
+                    self.sent_at = Instant::now();
+                    if let Err(error) = Pin::new(&mut self.stream).start_send(message) {
+                        return Poll::Ready(Err(Closed::broken(error)));
+                    }
+                }
+            }
+        }
+        if !self.unflushed {
+            return Poll::Ready(Ok(()));
+        }
+        match Pin::new(&mut self.stream).poll_flush(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(result) => {
+                self.unflushed = false;
+                Poll::Ready(result.map_err(Closed::broken))
+            }
+        }
+    }
+
+    fn take(
+        &mut self,
+        message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
+    ) -> Option<Result<ServerFrame, Closed>> {
+        match message {
+            Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
+                Ok(frame) => {
+                    match &frame {
+                        ServerFrame::Welcome { heartbeat_ms, .. } => {
+                            self.heartbeat = Duration::from_millis((*heartbeat_ms).clamp(1_000, 600_000));
+                            self.timer.as_mut().reset(Instant::now() + self.heartbeat / 2);
+                        }
+                        ServerFrame::Bye { code, message } => {
+                            self.bye = Some(Closed { code: Some(*code), message: message.clone() });
+                        }
+                        _ => {}
+                    }
+                    Some(Ok(frame))
+                }
+                Err(error) => {
+                    // Of a newer server: passed over.
+                    tracing::debug!(%error, "an unknown frame");
+                    None
+                }
+            },
+            Some(Ok(Message::Close(close))) => {
+                let closed = close.map(|close| Closed { code: Some(close.code.into()), message: close.reason.to_string() });
+                let by_bye = self.bye.take();
+                Some(Err(closed.or(by_bye).unwrap_or_else(|| Closed::broken("closed without a reason"))))
+            }
+            Some(Ok(_)) => {
+                // A ping is answered by the library with the next write.
+                self.unflushed = true;
+                None
+            }
+            Some(Err(error)) => Some(Err(self.bye.take().unwrap_or_else(|| Closed::broken(error)))),
+            None => Some(Err(self.bye.take().unwrap_or_else(|| Closed::broken("the connection was cut")))),
+        }
+    }
+
+    /// Half a heartbeat of own silence: says something. One and a half of the server's: it is gone.
+    fn beat(&mut self) -> Result<(), Closed> {
+        let now = Instant::now();
+        let dead_at = self.received_at + self.heartbeat * 3 / 2;
+        if now >= dead_at {
+            return Err(Closed::broken("nothing came for too long"));
+        }
+        if now >= self.sent_at + self.heartbeat / 2 {
+            self.send(&ClientFrame::Ping(banter_protocol::frame::Empty {}))?;
+            // Counts as said, even if it is stuck: otherwise the line would fill with pings.
+            self.sent_at = now;
+        }
+        self.timer.as_mut().reset(dead_at.min(self.sent_at + self.heartbeat / 2));
+        Ok(())
+    }
+}
+
+async fn upgrade(base: &str) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Error> {
+    crate::api::install_provider();
+    let base = crate::api::base_of(base)?;
+    // http becomes ws, https wss.
+    let url = format!("ws{}{SOCKET_PATH}", &base[4..]);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(16 << 10)
+        .max_message_size(Some(INCOMING_BYTES))
+        .max_frame_size(Some(INCOMING_BYTES));
+    let no_delay = true;
+    let connected = timeout(CONNECT, connect_async_with_config(url, Some(config), no_delay)).await;
+    let (stream, _) = connected.map_err(Error::unreachable)?.map_err(Error::unreachable)?;
+    Ok(stream)
+}

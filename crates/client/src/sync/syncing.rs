@@ -1,0 +1,177 @@
+//! Asking what changed since the sync point.
+
+use banter_model::{ConversationId, Millis};
+use banter_protocol::frame::SyncQuestion;
+use banter_protocol::{ClientFrame, ConversationSummary, ErrorBody};
+
+use super::effect::{Effect, Notification, Write};
+use super::engine::{Engine, Timer};
+use super::state::{ConversationState, Start};
+
+/// An answer that has not come after this long, in milliseconds, is asked for again.
+const ANSWER_MS: Millis = 30_000;
+
+/// Where the device stands with its questions.
+#[derive(Debug, Default)]
+pub(super) struct Syncing {
+    /// The `point` of the last answer that was taken in whole.
+    point: Option<String>,
+    /// The `since` of the questions under way: a chain of parts keeps it.
+    since: Option<String>,
+    /// Chains of questions under way in this session.
+    chains: u32,
+    /// Was one taken in whole in this session?
+    done: bool,
+    /// Something came up that the answer under way may not show: ask once more after it.
+    again: bool,
+    look_again: Millis,
+}
+
+impl Syncing {
+    pub fn from(point: Option<String>) -> Self {
+        Syncing { point, ..Syncing::default() }
+    }
+
+    pub fn point(&self) -> Option<&str> {
+        self.point.as_deref()
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.done && self.chains == 0 && !self.again
+    }
+
+    pub fn look_again(&self) -> Millis {
+        self.look_again
+    }
+
+    /// The session began with `resume`, which asked.
+    pub fn begin(&mut self, now: Millis) {
+        *self = Syncing { point: self.point.take(), chains: 1, look_again: now + ANSWER_MS, ..Syncing::default() };
+        self.since.clone_from(&self.point);
+    }
+
+    pub fn stop(&mut self) {
+        (self.chains, self.done, self.again) = (0, false, false);
+    }
+}
+
+impl Engine {
+    /// Asks what changed, from the sync point on.
+    fn ask(&mut self, now: Millis) {
+        let syncing = &mut self.syncing;
+        if syncing.chains == 0 {
+            syncing.since.clone_from(&syncing.point);
+        }
+        syncing.chains += 1;
+        syncing.again = false;
+        syncing.look_again = now + ANSWER_MS;
+        let since = syncing.since.clone();
+        self.timers.insert((self.syncing.look_again, Timer::Sync));
+        self.effect(Effect::Send(ClientFrame::Sync(SyncQuestion { since, more: None })));
+    }
+
+    /// Asks what changed, unless an answer is under way: then after it.
+    pub(super) fn ask_soon(&mut self, now: Millis) {
+        if !self.connected {
+            return;
+        }
+        if self.syncing.chains == 0 {
+            self.ask(now);
+        } else {
+            self.syncing.again = true;
+        }
+    }
+
+    /// Frames may have been lost, answers among them.
+    pub(super) fn resync(&mut self, now: Millis) {
+        if !self.connected {
+            return;
+        }
+        self.rewind();
+        let ids: Vec<_> = self.conversations.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.make_ready(id));
+        self.ask(now);
+    }
+
+    pub(super) fn take_sync(
+        &mut self,
+        now: Millis,
+        conversations: Vec<ConversationSummary>,
+        point: String,
+        more: Option<String>,
+    ) {
+        let first = self.syncing.point.is_none();
+        for summary in conversations {
+            let start = if first && !self.from_the_start { Start::Head } else { Start::First };
+            self.take_summary(now, summary, start);
+        }
+        if more.is_some() {
+            self.syncing.look_again = now + ANSWER_MS;
+            self.timers.insert((self.syncing.look_again, Timer::Sync));
+            let since = self.syncing.since.clone();
+            self.effect(Effect::Send(ClientFrame::Sync(SyncQuestion { since, more })));
+            return;
+        }
+        self.write(Write::Point(point.clone()));
+        self.syncing.point = Some(point);
+        // Answers come in order, so those to earlier questions are in or lost.
+        self.syncing.chains = 0;
+        self.syncing.done = true;
+        if first {
+            self.follow_unfollowed(now);
+        }
+        if self.syncing.again {
+            self.ask(now);
+        } else {
+            self.look_up_stale();
+        }
+    }
+
+    fn take_summary(&mut self, now: Millis, summary: ConversationSummary, start: Start) {
+        let id = summary.conversation;
+        let me = self.user;
+        let state = self.conversations.entry(id).or_insert_with(|| ConversationState::new(id));
+        if let Some(have) = state.have.filter(|have| summary.head_seq < *have && summary.member) {
+            // Either the answer is older than a live event, or the server lost something: a later answer tells.
+            tracing::debug!(%id, have, head = summary.head_seq, "the server's log is shorter than this device's");
+        }
+        state.take_in(me, summary, start);
+        self.mark_changed(id);
+        self.notify(Notification::Conversation { conversation: id });
+        self.want_pull(now, id);
+        self.send_markers(now, id);
+    }
+
+    /// What was written to before the first sync: a direct conversation that the server did not list has no events.
+    fn follow_unfollowed(&mut self, now: Millis) {
+        let direct = |state: &&mut ConversationState| state.id.is_direct() && state.have.is_none();
+        let ids: Vec<ConversationId> = self.conversations.values_mut().filter(direct).map(|state| state.id).collect();
+        for id in ids {
+            if let Some(state) = self.conversations.get_mut(&id) {
+                state.have = Some(0);
+            }
+            self.mark_changed(id);
+            self.want_pull(now, id);
+        }
+    }
+
+    /// An error that answers no command: it may answer the question.
+    pub(super) fn sync_refused(&mut self, now: Millis, error: ErrorBody) {
+        if self.syncing.chains == 0 {
+            tracing::warn!(code = error.code, message = error.message, "the server refused a frame");
+            return;
+        }
+        if error.retry_after.is_none() && error.code == "invalid_parameter" {
+            // The server does not know the sync point: ask for everything.
+            self.syncing.since = None;
+        }
+        self.syncing.look_again = now + error.retry_after.unwrap_or(1).clamp(1, 60) * 1_000;
+        self.timers.insert((self.syncing.look_again, Timer::Sync));
+    }
+
+    pub(super) fn sync_overdue(&mut self, now: Millis) {
+        if self.connected && self.syncing.chains > 0 && self.syncing.look_again <= now {
+            self.ask(now);
+        }
+    }
+}

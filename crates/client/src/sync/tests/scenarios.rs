@@ -1,0 +1,195 @@
+//! Single rules of the contract.
+
+use banter_model::{Action, ConversationId, EventId, UserId};
+use banter_protocol::api::Page;
+use banter_protocol::{ClientFrame, Content, Event, ServerFrame};
+
+use super::device::Device;
+use crate::sync::{Input, Notification, Window};
+
+const DIRECT: ConversationId = ConversationId::Direct(UserId(1), UserId(2));
+
+fn welcome(device: &mut Device) {
+    let welcome = ServerFrame::Welcome { session: "s".into(), user: device.user, device: device.id, at: 1, heartbeat_ms: 45_000 };
+    device.handle(0, Input::Frame(welcome));
+    device.handle(0, Input::Frame(ServerFrame::Sync { conversations: vec![], point: "p1".into(), more: None }));
+}
+
+fn event(seq: u64) -> Event {
+    let content = Content::Message {
+        text: format!("text {seq}"),
+        reply_to: None,
+        mentions: vec![],
+        edited_at: None,
+        redacted: false,
+        reactions: vec![],
+        amended_up_to: 0,
+    };
+    let (sender, device) = (UserId(2), banter_model::DeviceId(20));
+    Event { seq, ordinal: seq, id: EventId(seq), at: seq, sender, device, tag: None, content }
+}
+
+fn live(device: &mut Device, now: u64, seq: u64) {
+    device.handle(now, Input::Frame(ServerFrame::Event { conversation: DIRECT, event: event(seq) }));
+}
+
+fn page(device: &mut Device, from: u64, to: u64, head_seq: u64) -> Window {
+    let (request, _, window) = device.to_fetch.pop().expect("a page was asked for");
+    let page = Page { events: (from..=to).map(event).collect(), from, to, head_seq, first_seq: 1 };
+    device.handle(0, Input::Fetched { request, result: Ok(page) });
+    window
+}
+
+fn send(device: &mut Device, text: &str) -> u64 {
+    let action = Action::Send { text: text.into(), reply_to: None, mentions: vec![] };
+    let tag = device.engine.queue(0, DIRECT, action).unwrap();
+    device.work(true);
+    tag.get()
+}
+
+fn sent_tags(device: &mut Device) -> Vec<u64> {
+    let tag = |frame: ClientFrame| match frame {
+        ClientFrame::Send(send) => Some(send.tag.get()),
+        _ => None,
+    };
+    std::mem::take(&mut device.to_send).into_iter().filter_map(tag).collect()
+}
+
+#[test]
+fn far_behind_the_newest_comes_first_and_is_told_last() {
+    let mut device = Device::new(1, 10, true);
+    welcome(&mut device);
+    live(&mut device, 0, 1_000);
+    assert_eq!(page(&mut device, 801, 1_000, 1_000), Window::Newest);
+    assert!(device.notifications.contains(&Notification::Ahead { conversation: DIRECT, from: 801, to: 1_000 }));
+    assert!(device.told.is_empty(), "the gap is open");
+    live(&mut device, 0, 1_001);
+    assert_eq!(page(&mut device, 601, 800, 1_001), Window::Before(801));
+    device.kill();
+    welcome(&mut device);
+    assert_eq!(page(&mut device, 401, 600, 1_001), Window::Before(601));
+    assert_eq!(page(&mut device, 201, 400, 1_001), Window::Before(401));
+    assert_eq!(page(&mut device, 1, 200, 1_001), Window::After(0));
+    assert_eq!(device.told[&DIRECT], (1..=1_001).collect::<Vec<_>>());
+    assert!(device.engine.is_synced());
+}
+
+#[test]
+fn a_page_older_than_what_was_told_does_not_undo_amendments() {
+    let mut device = Device::new(1, 10, true);
+    welcome(&mut device);
+    live(&mut device, 0, 1);
+    let reaction = Event { content: Content::Reaction { target: 1, emoji: "👍".into(), added: true }, ordinal: 1, ..event(2) };
+    device.handle(0, Input::Frame(ServerFrame::Event { conversation: DIRECT, event: reaction }));
+    let page = Page { events: vec![event(1)], from: 1, to: 1, head_seq: 1, first_seq: 1 };
+    device.handle(0, Input::Page { conversation: DIRECT, window: Window::Around(1), page });
+    let Content::Message { reactions, .. } = &device.disk.events[&(DIRECT, 1)].content else { panic!("a message") };
+    assert_eq!(reactions.len(), 1);
+}
+
+#[test]
+fn later_means_the_same_tag_later_and_nothing_new_before_it() {
+    let mut device = Device::new(1, 10, true);
+    welcome(&mut device);
+    assert_eq!((send(&mut device, "one"), sent_tags(&mut device)), (1, vec![1]));
+    let busy = |retry_after, code: &str| ServerFrame::Error {
+        code: code.into(),
+        message: "m".into(),
+        tag: Some(1),
+        conversation: Some(DIRECT),
+        retry_after,
+    };
+    device.handle(0, Input::Frame(busy(Some(2), "busy")));
+    send(&mut device, "two");
+    assert!(sent_tags(&mut device).is_empty());
+    device.handle(1_999, Input::Tick);
+    assert!(sent_tags(&mut device).is_empty());
+    device.handle(2_000, Input::Tick);
+    assert_eq!(sent_tags(&mut device), [1, 2]);
+    device.handle(2_000, Input::Frame(busy(None, "may_not_write")));
+    assert_eq!(device.refused.len(), 1);
+    device.handle(2_000, Input::Frame(ServerFrame::Resync {}));
+    assert_eq!(sent_tags(&mut device), [2]);
+}
+
+#[test]
+fn a_stale_tag_is_looked_up_in_the_history() {
+    for (with_event, answers) in [(true, (1, 0)), (false, (0, 1))] {
+        let mut device = Device::new(1, 10, true);
+        welcome(&mut device);
+        let tag = banter_model::Tag::new(send(&mut device, "mine")).unwrap();
+        let stale = ServerFrame::Error {
+            code: "stale_tag".into(),
+            message: "m".into(),
+            tag: Some(1),
+            conversation: Some(DIRECT),
+            retry_after: None,
+        };
+        device.handle(0, Input::Frame(stale));
+        assert_eq!((device.stored.len(), device.refused.len()), (0, 0));
+        live(&mut device, 0, 2);
+        device.handle(0, Input::Frame(ServerFrame::Sync { conversations: vec![], point: "p2".into(), more: None }));
+        let (request, _, _) = device.to_fetch.pop().unwrap();
+        let mine = Event { tag: with_event.then_some(tag), device: device.id, sender: UserId(1), ..event(1) };
+        let page = Page { events: vec![mine, event(2)], from: 1, to: 2, head_seq: 2, first_seq: 1 };
+        device.handle(0, Input::Fetched { request, result: Ok(page) });
+        assert_eq!((device.stored.len(), device.refused.len()), answers);
+    }
+}
+
+#[test]
+fn markers_go_out_once_a_second_and_again_after_a_break() {
+    let mut device = Device::new(1, 10, true);
+    welcome(&mut device);
+    device.to_send.clear();
+    (1..=50).for_each(|seq| live(&mut device, 0, seq));
+    let delivered = |device: &mut Device| {
+        let seq = |frame: ClientFrame| match frame {
+            ClientFrame::Delivered(up_to) => Some(up_to.seq),
+            _ => None,
+        };
+        std::mem::take(&mut device.to_send).into_iter().filter_map(seq).collect::<Vec<_>>()
+    };
+    assert_eq!(delivered(&mut device), [1]);
+    device.handle(1_000, Input::Tick);
+    assert_eq!(delivered(&mut device), [50]);
+    device.handle(5_000, Input::Tick);
+    assert!(delivered(&mut device).is_empty());
+    device.handle(5_000, Input::Disconnected);
+    welcome(&mut device);
+    assert_eq!(delivered(&mut device), [50]);
+}
+
+#[test]
+fn the_point_is_kept_only_after_the_last_part() {
+    let mut device = Device::new(1, 10, true);
+    welcome(&mut device);
+    device.handle(0, Input::Frame(ServerFrame::Resync {}));
+    device.handle(0, Input::Frame(ServerFrame::Sync { conversations: vec![], point: "p2".into(), more: Some("m".into()) }));
+    assert_eq!(device.disk.point.as_deref(), Some("p1"));
+    let Some(ClientFrame::Sync(question)) = device.to_send.last() else { panic!("asked for the rest") };
+    assert_eq!((question.since.as_deref(), question.more.as_deref()), (Some("p1"), Some("m")));
+    assert!(!device.engine.is_synced());
+    device.handle(0, Input::Frame(ServerFrame::Sync { conversations: vec![], point: "p2".into(), more: None }));
+    assert_eq!(device.disk.point.as_deref(), Some("p2"));
+    assert!(device.engine.is_synced());
+}
+
+#[test]
+fn typing_ends_by_itself_or_with_a_message() {
+    let mut device = Device::new(1, 10, true);
+    welcome(&mut device);
+    live(&mut device, 0, 1);
+    let typing = |device: &Device| device.notifications.iter().filter(|one| matches!(one, Notification::Typing { .. })).count();
+    let frame = || Input::Frame(ServerFrame::Typing { conversation: DIRECT, user: UserId(2) });
+    device.handle(0, frame());
+    device.handle(3_000, frame());
+    assert_eq!(typing(&device), 1);
+    device.handle(6_000, Input::Tick);
+    assert_eq!(typing(&device), 1, "typed again in the meantime");
+    device.handle(9_000, Input::Tick);
+    assert_eq!(typing(&device), 2);
+    device.handle(9_500, frame());
+    live(&mut device, 9_600, 2);
+    assert_eq!(typing(&device), 4);
+}
