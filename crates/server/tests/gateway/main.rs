@@ -1,5 +1,8 @@
 //! The gateway of a real server over real sockets: sessions, and what goes through them.
 
+// What tests share fails as a test does.
+#![allow(clippy::unwrap_used)]
+
 mod groups;
 mod markers;
 mod opening;

@@ -46,13 +46,9 @@ async fn many_resends_at_once_make_one_event_each() {
             }
         }
         tags.sort_unstable();
-        let all: Vec<_> = world
-            .events(&ada, talk)
-            .await
-            .iter()
-            .map(|event| (event["tag"].as_u64().unwrap(), event["seq"].as_u64().unwrap()))
-            .collect();
-        let mut all = all;
+        let events = world.events(&ada, talk).await;
+        let number = |event: &serde_json::Value, field: &str| event[field].as_u64().unwrap();
+        let mut all: Vec<_> = events.iter().map(|event| (number(event, "tag"), number(event, "seq"))).collect();
         all.sort_unstable();
         assert_eq!(tags, all);
     }

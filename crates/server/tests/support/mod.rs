@@ -1,7 +1,7 @@
 //! A whole server in this process, on a port and in a folder of its own, and people with accounts on it.
 
 // Each test program uses its part of this.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code)]
 
 pub mod http;
 pub mod polling;
