@@ -81,7 +81,11 @@ pub(crate) fn binary(common: &Common) -> Result<PathBuf> {
         return Ok(binary.clone());
     }
     let beside = std::env::current_exe()?.with_file_name("banter");
-    ensure!(beside.is_file(), "there is no {}: build it with `cargo build --release`, or name one with --server", beside.display());
+    ensure!(
+        beside.is_file(),
+        "there is no {}: build it with `cargo build --release`, or name one with --server",
+        beside.display()
+    );
     Ok(beside)
 }
 

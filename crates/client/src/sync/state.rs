@@ -209,10 +209,8 @@ impl ConversationState {
         self.head = self.head.max(marker);
         self.at = self.at.max(event.at);
         match &event.content {
-            Content::Message { mentions, .. } => {
-                if event.sender != me && mentions.iter().any(|mention| mention.user == me) {
-                    self.mentions += 1;
-                }
+            Content::Message { mentions, .. } if event.sender != me && mentions.iter().any(|mention| mention.user == me) => {
+                self.mentions += 1;
             }
             Content::Edit { target, text, .. } => {
                 if let Some(preview) = self.preview.as_mut().filter(|preview| preview.seq == *target && !preview.redacted) {

@@ -9,6 +9,7 @@ mod writer;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -77,7 +78,17 @@ pub struct Chaos {
 
 impl Default for Chaos {
     fn default() -> Self {
-        Chaos { users: 20, devices_per_user: 2, groups: 6, kills: 20, seconds: 1.5, seed: None, proxy: false, polling_only: false, rate: 200.0 }
+        Chaos {
+            users: 20,
+            devices_per_user: 2,
+            groups: 6,
+            kills: 20,
+            seconds: 1.5,
+            seed: None,
+            proxy: false,
+            polling_only: false,
+            rate: 200.0,
+        }
     }
 }
 
@@ -89,7 +100,12 @@ pub struct Outcome {
     pub violations: Vec<Violation>,
     /// What was counted.
     pub figures: Map<String, Value>,
+    /// What was kept of a run with violations: the data folder, the devices' folders, and the journals.
+    pub kept: Option<PathBuf>,
 }
+
+/// In the folder of a run with violations: what the devices of the conversations in question noted.
+const JOURNALS: &str = "journals.txt";
 
 /// The parts of a run.
 struct Run {
@@ -119,7 +135,10 @@ impl Chaos {
 
     /// Runs. An error means that the run could not be made, or that something did not come to pass in a generous time.
     pub async fn try_run(&self, common: &Common) -> Result<Outcome> {
-        ensure!(self.users >= 2 && self.devices_per_user >= 1 && self.rate > 0.0, "at least two users with a device and a rate are needed");
+        ensure!(
+            self.users >= 2 && self.devices_per_user >= 1 && self.rate > 0.0,
+            "at least two users with a device and a rate are needed"
+        );
         let seed = self.seed.unwrap_or_else(|| rand::rng().random());
         say(&format!("seed {seed}: {self:?}"));
         let folder = match &common.folder {
@@ -129,7 +148,8 @@ impl Chaos {
         let mut victim = Victim::new(binary(common)?, folder.path());
         victim.spawn()?;
         let server = victim.ready().await?;
-        let proxy = if self.proxy || self.polling_only { Some(Proxy::start(server, seed, self.polling_only).await?) } else { None };
+        let proxy =
+            if self.proxy || self.polling_only { Some(Proxy::start(server, seed, self.polling_only).await?) } else { None };
         let base = proxy.as_ref().map_or(server, |proxy| proxy.address);
         let shared = Arc::new(Shared {
             began: Instant::now(),
@@ -152,15 +172,27 @@ impl Chaos {
             to_first_answer: Vec::new(),
             started: None,
         };
-        match run.all(server, seed).await {
-            Ok(outcome) => Ok(outcome),
-            Err(error) => Err(error.context(format!("seed {seed}; the server complained: {}", run.victim.complaints()))),
+        let result = run.all(seed, server).await;
+        run.devices.iter().for_each(|device| device.order(Order::End));
+        match result {
+            Ok((mut outcome, record)) => {
+                if !outcome.violations.is_empty() {
+                    std::fs::write(folder.path().join(JOURNALS), journals(&record, &outcome.violations))?;
+                    outcome.kept = Some(folder.keep());
+                }
+                Ok(outcome)
+            }
+            Err(error) => {
+                let complaints = run.victim.complaints();
+                Err(error
+                    .context(format!("seed {seed}, kept in {}; the server complained: {complaints}", folder.keep().display())))
+            }
         }
     }
 }
 
 /// Makes the users and their devices. All devices are logged in before anything is written, so that each follows everything.
-async fn devices(options: &Chaos, seed: u64, folder: &std::path::Path, base: SocketAddr, shared: &Arc<Shared>) -> Result<Vec<Device>> {
+async fn devices(options: &Chaos, seed: u64, folder: &Path, base: SocketAddr, shared: &Arc<Shared>) -> Result<Vec<Device>> {
     let base = format!("http://{base}");
     let interval = Duration::from_secs_f64((options.users * options.devices_per_user) as f64 / options.rate);
     let mut tasks = JoinSet::new();
@@ -201,7 +233,7 @@ async fn devices(options: &Chaos, seed: u64, folder: &std::path::Path, base: Soc
 }
 
 impl Run {
-    async fn all(&mut self, server: SocketAddr, seed: u64) -> Result<Outcome> {
+    async fn all(&mut self, seed: u64, server: SocketAddr) -> Result<(Outcome, Record)> {
         settle::wait_synced(&self.devices).await?;
         self.begin_direct();
         // One group is there from the beginning; the others are made while servers die.
@@ -235,12 +267,14 @@ impl Run {
             record.devices.push(device.record(device.contents().await?));
         }
         let violations = check(&record);
-        Ok(Outcome { seed, violations, figures: self.figures(&record) })
+        let figures = self.figures(&record);
+        Ok((Outcome { seed, violations, figures, kept: None }, record))
     }
 
     /// Everybody writes to the next two.
     fn begin_direct(&self) {
-        let users: Vec<UserId> = self.devices.iter().step_by(self.options.devices_per_user).map(|device| device.life.user).collect();
+        let users: Vec<UserId> =
+            self.devices.iter().step_by(self.options.devices_per_user).map(|device| device.life.user).collect();
         let mut pairs = BTreeSet::new();
         for (index, user) in users.iter().enumerate() {
             pairs.extend((1..=2).filter_map(|step| ConversationId::direct(*user, users[(index + step) % users.len()])));
@@ -277,7 +311,9 @@ impl Run {
             }
             sleep(Duration::from_millis(50)).await;
         };
-        for device in self.devices.iter().filter(|device| device.life.user == maker.life.user || members.contains(&device.life.user)) {
+        for device in
+            self.devices.iter().filter(|device| device.life.user == maker.life.user || members.contains(&device.life.user))
+        {
             device.order(Order::Join(conversation));
         }
         Ok(())
@@ -339,8 +375,10 @@ impl Run {
                 }
             }
         }
-        let lives: usize = record.devices.iter().map(|device| count(&device.journal, |entry| matches!(entry, Entry::Opened))).sum();
-        let told: usize = record.devices.iter().map(|device| count(&device.journal, |entry| matches!(entry, Entry::Told(..)))).sum();
+        let lives: usize =
+            record.devices.iter().map(|device| count(&device.journal, |entry| matches!(entry, Entry::Opened))).sum();
+        let told: usize =
+            record.devices.iter().map(|device| count(&device.journal, |entry| matches!(entry, Entry::Told(..)))).sum();
         let mut seen = BTreeSet::new();
         let events: usize = record.views.iter().filter(|view| seen.insert(view.conversation)).map(|view| view.events.len()).sum();
         let mut figures = json!({
@@ -378,6 +416,19 @@ impl Run {
     }
 }
 
+/// What the devices noted of the conversations that something is wrong in.
+fn journals(record: &Record, violations: &[Violation]) -> String {
+    let wrong: BTreeSet<ConversationId> = violations.iter().filter_map(|violation| violation.conversation).collect();
+    let mut text: String = violations.iter().map(|violation| format!("{violation}\n")).collect();
+    for device in &record.devices {
+        text.push_str(&format!("\ndevice {} of user {}\n", device.device, device.user));
+        // Which command got which tag is noted without the conversation.
+        let concerns = |entry: &&Entry| entry.conversation().is_none_or(|conversation| wrong.contains(&conversation));
+        text.extend(device.journal.iter().filter(concerns).map(|entry| format!("{entry:?}\n")));
+    }
+    text
+}
+
 fn count(journal: &[Entry], which: impl Fn(&Entry) -> bool) -> usize {
     journal.iter().filter(|entry| which(entry)).count()
 }
@@ -388,6 +439,9 @@ fn report(outcome: &Outcome) {
     }
     if outcome.violations.len() > PRINTED {
         say(&format!("... and {} more", outcome.violations.len() - PRINTED));
+    }
+    if let Some(kept) = &outcome.kept {
+        say(&format!("the logs, the devices' stores and {JOURNALS} are in {}", kept.display()));
     }
 }
 

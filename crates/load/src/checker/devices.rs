@@ -26,7 +26,12 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
             }
             if shown.have != view.head.seq || shown.head != view.head {
                 let (have, head) = (shown.have, shown.head);
-                findings.add(Kind::Disagreement, id, device, format!("has {have}, ends at {head:?}; the log ends at {:?}", view.head));
+                findings.add(
+                    Kind::Disagreement,
+                    id,
+                    device,
+                    format!("has {have}, ends at {head:?}; the log ends at {:?}", view.head),
+                );
             }
             counted(evidence, record.user, id, device, shown.read, shown.unread, findings);
             if shown.read != view.read {
@@ -34,7 +39,12 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
             }
             if (&shown.title, &shown.members) != (&view.title, &view.members) {
                 let (title, members) = (&shown.title, &shown.members);
-                findings.add(Kind::Disagreement, id, device, format!("{title:?} with {members:?}, not {:?} with {:?}", view.title, view.members));
+                findings.add(
+                    Kind::Disagreement,
+                    id,
+                    device,
+                    format!("{title:?} with {members:?}, not {:?} with {:?}", view.title, view.members),
+                );
             }
             if shown.preview != view.preview {
                 findings.add(Kind::Disagreement, id, device, format!("preview {:?}, not {:?}", shown.preview, view.preview));

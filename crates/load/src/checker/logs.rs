@@ -58,7 +58,10 @@ pub(super) fn first_difference(one: &[Event], other: &[Event]) -> String {
 
 pub(super) fn describe(event: &Event) -> String {
     let tag = event.tag.map_or(0, Tag::get);
-    format!("event {} (id {}, ordinal {}, device {}, tag {tag}): {:?}", event.seq, event.id, event.ordinal, event.device, event.content)
+    format!(
+        "event {} (id {}, ordinal {}, device {}, tag {tag}): {:?}",
+        event.seq, event.id, event.ordinal, event.device, event.content
+    )
 }
 
 /// What every event said when it was written, and what the amendments make of each message. `None` where that is not known: whoever
@@ -107,7 +110,12 @@ impl Versions {
                     },
                 };
                 if original.is_none() {
-                    findings.add(Kind::Unwritten, *id, Some(event.device), format!("not what that tag wrote: {}", describe(event)));
+                    findings.add(
+                        Kind::Unwritten,
+                        *id,
+                        Some(event.device),
+                        format!("not what that tag wrote: {}", describe(event)),
+                    );
                 }
                 versions.originals.entry(*id).or_default().push(original);
             }
@@ -163,7 +171,9 @@ fn text_of(event: &Event) -> Option<&str> {
 fn same(action: &Action, event: &Event, shown: Option<&str>) -> bool {
     match (action, &event.content) {
         (Action::Send { text, .. }, Content::Message { .. }) => shown.is_none_or(|shown| shown == text),
-        (Action::Edit { target, text, .. }, Content::Edit { target: seq, .. }) => target == seq && shown.is_none_or(|shown| shown == text),
+        (Action::Edit { target, text, .. }, Content::Edit { target: seq, .. }) => {
+            target == seq && shown.is_none_or(|shown| shown == text)
+        }
         (Action::Redact { target }, Content::Redaction { target: seq }) => target == seq,
         (Action::React { target, emoji, add }, Content::Reaction { target: seq, emoji: shown, added }) => {
             (target, emoji, add) == (seq, shown, added)

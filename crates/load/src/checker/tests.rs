@@ -234,7 +234,8 @@ fn another_place_than_was_acknowledged() {
 
 #[test]
 fn a_device_that_died_before_it_knew_the_tag() {
-    let unknown = |record: &mut Record| record.devices[0].journal.retain(|entry| !matches!(entry, Entry::Accepted { number: 1 | 3, .. }));
+    let unknown =
+        |record: &mut Record| record.devices[0].journal.retain(|entry| !matches!(entry, Entry::Accepted { number: 1 | 3, .. }));
     assert_eq!(found(unknown), []);
 }
 
