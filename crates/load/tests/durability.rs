@@ -1,6 +1,8 @@
 //! The heart of the promise: whatever dies, what was acknowledged stands, once, in its place, and everybody sees the same.
 //! `docs/durability.md` says what is checked, and how to run it for longer.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -38,7 +40,8 @@ fn survives(chaos: Chaos) {
     let outcome = runtime.block_on(chaos.try_run(&common)).unwrap_or_else(|error| panic!("{error:#}"));
     println!("{:#}", serde_json::Value::Object(outcome.figures));
     let violations: Vec<String> = outcome.violations.iter().take(20).map(ToString::to_string).collect();
-    assert!(violations.is_empty(), "seed {}: {} violations\n{}", outcome.seed, outcome.violations.len(), violations.join("\n"));
+    let (seed, count, kept) = (outcome.seed, outcome.violations.len(), outcome.kept);
+    assert!(violations.is_empty(), "seed {seed}: {count} violations, kept in {kept:?}\n{}", violations.join("\n"));
 }
 
 #[test]

@@ -449,3 +449,38 @@ fn fetch_error(error: &Error) -> FetchError {
     let gone = matches!(error.status, Some(403 | 404)) && error.code != "not_found";
     if gone { FetchError::Gone } else { FetchError::Later }
 }
+
+#[cfg(test)]
+mod tests {
+    use banter_model::{DeviceId, UserId};
+    use banter_protocol::api::Tokens;
+
+    use super::*;
+    use crate::{Client, Place};
+
+    #[tokio::test]
+    async fn a_dropped_client_keeps_its_folder_until_its_task_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().to_owned();
+        let store = Store::open(&place.join("banter.sqlite")).await.unwrap();
+        let tokens = Tokens { access_token: "a".into(), expires_at: Millis::MAX, refresh_token: "r".into() };
+        let account = Account {
+            // Nobody listens there.
+            api: "http://127.0.0.1:1".into(),
+            user: UserId(1),
+            device: DeviceId(11),
+            handle: "ada".into(),
+            tokens: Some(tokens),
+            servers: vec![],
+            from_the_start: true,
+        };
+        store.begin(&account).await.unwrap();
+        store.close().await;
+        let client = Client::open(Place::Folder(place.clone())).await.unwrap();
+        drop(client);
+        // The task has had no turn yet: it is still to end, and may write until then.
+        let early = FolderLock::take(&place, Duration::ZERO).await;
+        assert_eq!(early.unwrap_err().code, Error::IN_USE);
+        FolderLock::take(&place, Duration::from_secs(60)).await.unwrap();
+    }
+}

@@ -117,7 +117,12 @@ impl Engine {
         let mut effects = std::mem::take(&mut self.effects);
         for id in std::mem::take(&mut self.changed) {
             if let Some(state) = self.conversations.get(&id) {
-                effects.push(Effect::Write(Write::Conversation(Box::new(state.clone()))));
+                let mut stored = state.clone();
+                if stored.session.markers_sent.is_some() {
+                    // They may not have arrived, and this device may die together with the server: the next run sends them again.
+                    (stored.read_sent, stored.delivered_sent) = (0, 0);
+                }
+                effects.push(Effect::Write(Write::Conversation(Box::new(stored))));
             }
         }
         effects

@@ -60,6 +60,11 @@ impl Engine {
     /// Sends the markers that the server does not know of yet, if it is time.
     pub(super) fn send_markers(&mut self, now: Millis, id: ConversationId) {
         let Some(state) = self.conversations.get_mut(&id) else { return };
+        if state.session.markers_sent.is_some_and(|sent| sent + DOUBT_MS <= now) {
+            state.session.markers_sent = None;
+            self.mark_changed(id);
+        }
+        let Some(state) = self.conversations.get_mut(&id) else { return };
         let read = (state.read.seq > state.read_sent).then_some(state.read.seq);
         // Only what is stored without a gap has arrived.
         let arrived = state.arrived.min(state.have.unwrap_or(0));
@@ -73,6 +78,7 @@ impl Engine {
         }
         state.session.markers_after = now + MARKERS_MS;
         state.session.markers_sent = Some(now);
+        self.timers.insert((now + DOUBT_MS, Timer::Markers(id)));
         state.read_sent = read.unwrap_or(state.read_sent);
         state.delivered_sent = delivered.unwrap_or(state.delivered_sent);
         self.mark_changed(id);

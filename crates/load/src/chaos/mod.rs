@@ -9,6 +9,7 @@ mod writer;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -99,7 +100,12 @@ pub struct Outcome {
     pub violations: Vec<Violation>,
     /// What was counted.
     pub figures: Map<String, Value>,
+    /// What was kept of a run with violations: the data folder, the devices' folders, and the journals.
+    pub kept: Option<PathBuf>,
 }
+
+/// In the folder of a run with violations: what the devices of the conversations in question noted.
+const JOURNALS: &str = "journals.txt";
 
 /// The parts of a run.
 struct Run {
@@ -166,21 +172,27 @@ impl Chaos {
             to_first_answer: Vec::new(),
             started: None,
         };
-        match run.all(server, seed).await {
-            Ok(outcome) => Ok(outcome),
-            Err(error) => Err(error.context(format!("seed {seed}; the server complained: {}", run.victim.complaints()))),
+        let result = run.all(seed, server).await;
+        run.devices.iter().for_each(|device| device.order(Order::End));
+        match result {
+            Ok((mut outcome, record)) => {
+                if !outcome.violations.is_empty() {
+                    std::fs::write(folder.path().join(JOURNALS), journals(&record, &outcome.violations))?;
+                    outcome.kept = Some(folder.keep());
+                }
+                Ok(outcome)
+            }
+            Err(error) => {
+                let complaints = run.victim.complaints();
+                Err(error
+                    .context(format!("seed {seed}, kept in {}; the server complained: {complaints}", folder.keep().display())))
+            }
         }
     }
 }
 
 /// Makes the users and their devices. All devices are logged in before anything is written, so that each follows everything.
-async fn devices(
-    options: &Chaos,
-    seed: u64,
-    folder: &std::path::Path,
-    base: SocketAddr,
-    shared: &Arc<Shared>,
-) -> Result<Vec<Device>> {
+async fn devices(options: &Chaos, seed: u64, folder: &Path, base: SocketAddr, shared: &Arc<Shared>) -> Result<Vec<Device>> {
     let base = format!("http://{base}");
     let interval = Duration::from_secs_f64((options.users * options.devices_per_user) as f64 / options.rate);
     let mut tasks = JoinSet::new();
@@ -221,7 +233,7 @@ async fn devices(
 }
 
 impl Run {
-    async fn all(&mut self, server: SocketAddr, seed: u64) -> Result<Outcome> {
+    async fn all(&mut self, seed: u64, server: SocketAddr) -> Result<(Outcome, Record)> {
         settle::wait_synced(&self.devices).await?;
         self.begin_direct();
         // One group is there from the beginning; the others are made while servers die.
@@ -255,7 +267,8 @@ impl Run {
             record.devices.push(device.record(device.contents().await?));
         }
         let violations = check(&record);
-        Ok(Outcome { seed, violations, figures: self.figures(&record) })
+        let figures = self.figures(&record);
+        Ok((Outcome { seed, violations, figures, kept: None }, record))
     }
 
     /// Everybody writes to the next two.
@@ -403,6 +416,19 @@ impl Run {
     }
 }
 
+/// What the devices noted of the conversations that something is wrong in.
+fn journals(record: &Record, violations: &[Violation]) -> String {
+    let wrong: BTreeSet<ConversationId> = violations.iter().filter_map(|violation| violation.conversation).collect();
+    let mut text: String = violations.iter().map(|violation| format!("{violation}\n")).collect();
+    for device in &record.devices {
+        text.push_str(&format!("\ndevice {} of user {}\n", device.device, device.user));
+        // Which command got which tag is noted without the conversation.
+        let concerns = |entry: &&Entry| entry.conversation().is_none_or(|conversation| wrong.contains(&conversation));
+        text.extend(device.journal.iter().filter(concerns).map(|entry| format!("{entry:?}\n")));
+    }
+    text
+}
+
 fn count(journal: &[Entry], which: impl Fn(&Entry) -> bool) -> usize {
     journal.iter().filter(|entry| which(entry)).count()
 }
@@ -413,6 +439,9 @@ fn report(outcome: &Outcome) {
     }
     if outcome.violations.len() > PRINTED {
         say(&format!("... and {} more", outcome.violations.len() - PRINTED));
+    }
+    if let Some(kept) = &outcome.kept {
+        say(&format!("the logs, the devices' stores and {JOURNALS} are in {}", kept.display()));
     }
 }
 

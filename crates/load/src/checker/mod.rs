@@ -88,6 +88,20 @@ pub enum Entry {
     Ended(String),
 }
 
+impl Entry {
+    /// The conversation it is about, where it says so.
+    pub fn conversation(&self) -> Option<ConversationId> {
+        match self {
+            Entry::Told(conversation, _)
+            | Entry::Read(conversation, _)
+            | Entry::Wrote { conversation, .. }
+            | Entry::Refused { conversation, .. } => Some(*conversation),
+            Entry::Acknowledged(stored) => Some(stored.conversation),
+            Entry::Opened | Entry::Lagged | Entry::Accepted { .. } | Entry::NotAccepted { .. } | Entry::Ended(_) => None,
+        }
+    }
+}
+
 /// A conversation as a device has it at the end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeviceConversation {

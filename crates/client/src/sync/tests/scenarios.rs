@@ -207,6 +207,27 @@ fn markers_go_out_once_a_second_and_again_after_a_break() {
 }
 
 #[test]
+fn a_marker_sent_shortly_before_device_and_server_died_is_sent_by_the_next_run() {
+    let read = |device: &mut Device| {
+        let sent = std::mem::take(&mut device.to_send);
+        sent.into_iter().filter(|frame| matches!(frame, ClientFrame::Read(up_to) if up_to.seq == 3)).count()
+    };
+    let mut device = Device::new(1, 10, true);
+    welcome(&mut device);
+    (1..=3).for_each(|seq| live(&mut device, 0, seq));
+    device.handle(2_000, Input::MarkRead { conversation: DIRECT, marker: banter_model::Marker { seq: 3, ordinal: 3 } });
+    assert_eq!(read(&mut device), 1);
+    device.kill();
+    welcome(&mut device);
+    assert_eq!(read(&mut device), 1);
+    // Nothing has broken for long enough: the server has it.
+    device.handle(60_000, Input::Tick);
+    device.kill();
+    welcome(&mut device);
+    assert_eq!(read(&mut device), 0);
+}
+
+#[test]
 fn the_point_is_kept_only_after_the_last_part() {
     let mut device = Device::new(1, 10, true);
     welcome(&mut device);
