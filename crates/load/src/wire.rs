@@ -9,8 +9,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
-/// Connections from one loopback address before the next one is used: fewer than there are ephemeral ports.
-const PER_SOURCE: u64 = 20_000;
+/// Connections from one loopback address before the next one is used: far fewer than there are ephemeral ports, since binding
+/// to port 0 gives up before all of them are taken.
+const PER_SOURCE: u64 = 5_000;
 
 /// Connects, as the `number`-th connection, and says hello.
 pub async fn connect(address: SocketAddr, number: u64, token: &str) -> Result<TcpStream> {

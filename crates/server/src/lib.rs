@@ -6,6 +6,7 @@ pub mod auth;
 pub mod clock;
 pub mod commands;
 pub mod conversations;
+pub mod descriptors;
 pub mod doctor;
 pub mod gateway;
 pub mod landing;

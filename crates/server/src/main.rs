@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use banter_server::descriptors;
 use banter_server::rate_limit::{ProxyHeader, RateLimitConfig};
 use banter_server::serve::{ServeOptions, Server};
 use clap::{Args, Parser, Subcommand};
@@ -86,7 +87,7 @@ fn fail(message: &str) -> ExitCode {
 
 impl Serve {
     async fn run(self) -> ExitCode {
-        raise_descriptor_limit();
+        descriptors::raise_limit();
         let mut options = ServeOptions::new(self.data, self.listen);
         if self.unlimited {
             options.rate_limits = RateLimitConfig::unlimited();
@@ -119,15 +120,6 @@ async fn stop_signal() {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-    }
-}
-
-/// Every session is a descriptor; systems allow few by default and many on request.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
-        tracing::warn!(%error, "the limit on open descriptors stays as it is");
     }
 }
 
