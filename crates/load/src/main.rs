@@ -1,7 +1,7 @@
 //! `banter-load`: what a server carries. Each subcommand starts a server of its own in a new data folder, measures, and prints a table and,
 //! with `--json`, one JSON object.
 
-use banter_load::{Common, chaos, idle, pairs, server};
+use banter_load::{Common, chaos, idle, pairs};
 use clap::{Parser, Subcommand};
 
 /// Load generator for banter.
@@ -25,7 +25,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    server::raise_descriptor_limit();
+    banter_server::descriptors::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let figures = runtime.block_on(async {
         match arguments.command {

@@ -106,11 +106,3 @@ async fn people(path: &Path, users: u64) -> Result<Vec<User>> {
     directory.close().await;
     Ok(made)
 }
-
-/// Every session is a descriptor at both ends.
-pub fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    // What is missing shows as failed connections.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-}

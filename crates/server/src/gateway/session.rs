@@ -157,7 +157,12 @@ impl Session {
 
     /// Is it to end?
     pub fn has_ended(&self) -> bool {
-        self.outbox.lock().end.is_some()
+        self.ending().is_some()
+    }
+
+    /// Why it is to end, if it is.
+    pub fn ending(&self) -> Option<End> {
+        self.outbox.lock().end
     }
 
     /// Wakes `waker` at the next change: a frame, an answer, the end.

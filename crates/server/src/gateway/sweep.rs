@@ -34,11 +34,16 @@ impl Gateway {
                 session.end(end);
             }
         });
-        // A polling session has no task that would notice its end.
-        let over = self.polls.take_out(|session| session.has_ended() && now >= session.heard() + LAST_POLL_SECONDS);
-        for session in over {
-            self.node.metrics.closed(close_code::SILENT);
-            self.forget(&session);
+        // A polling session has no task that would notice its end. Its user is gone with it; what it was told last is kept for a poll.
+        let over = self.polls.take_out(|session| {
+            let ended = session.has_ended();
+            if ended {
+                self.forget(session);
+            }
+            ended && now >= session.heard() + LAST_POLL_SECONDS
+        });
+        for end in over.iter().filter_map(|session| session.ending()) {
+            self.node.metrics.closed(end.code);
         }
     }
 
