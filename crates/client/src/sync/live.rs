@@ -11,8 +11,9 @@ use super::engine::{Engine, Timer};
 
 /// Markers of one conversation are sent at most this often, in milliseconds.
 const MARKERS_MS: Millis = 1_000;
-/// A marker that went out this shortly before the session broke is sent again, in milliseconds.
-const DOUBT_MS: Millis = 30_000;
+/// A marker that went out this shortly before the session broke is sent again, in milliseconds: longer than a session can be dead
+/// without being noticed.
+const DOUBT_MS: Millis = 180_000;
 /// Most people remembered as typing, or with their presence.
 const REMEMBERED: usize = 10_000;
 

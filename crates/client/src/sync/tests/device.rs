@@ -139,6 +139,10 @@ impl Device {
                     later.iter().for_each(|later| {
                         amend(&mut event, later);
                     });
+                    let message = target_of(&event.content).and_then(|seq| self.disk.events.get(&(conversation, seq)));
+                    if message.is_some_and(|message| matches!(message.content, Content::Message { redacted: true, .. })) {
+                        redact_edit(&mut event);
+                    }
                     self.disk.events.insert((conversation, event.seq), event);
                 }
             }

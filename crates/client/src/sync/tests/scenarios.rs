@@ -221,7 +221,7 @@ fn a_marker_sent_shortly_before_device_and_server_died_is_sent_by_the_next_run()
     welcome(&mut device);
     assert_eq!(read(&mut device), 1);
     // Nothing has broken for long enough: the server has it.
-    device.handle(60_000, Input::Tick);
+    device.handle(200_000, Input::Tick);
     device.kill();
     welcome(&mut device);
     assert_eq!(read(&mut device), 0);
