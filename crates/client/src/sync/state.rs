@@ -231,13 +231,8 @@ impl ConversationState {
         if self.id.is_direct() || event.seq <= self.roster_at {
             return true;
         }
-<<<<<<< HEAD
         // Exactly the next one: places in between may be stored, but what they did to the roster is not in it.
         if event.seq != self.roster_at + 1 {
-=======
-        if event.seq != self.roster_at + 1 {
-            // What is between is unknown, or came before what the roster needs: only a summary can tell.
->>>>>>> chaos
             return false;
         }
         self.roster_at = event.seq;
