@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::{Common, process, server::Server, wire};
+
+/// Descriptors that a process needs besides those of its sessions.
+const DESCRIPTORS_BESIDES: u64 = 100;
 
 /// Idle sessions, one of each user.
 #[derive(Args)]
@@ -28,6 +31,12 @@ pub struct Idle {
 impl Idle {
     /// Opens the sessions, and compares the server's memory before and after.
     pub async fn run(&self, common: &Common) -> Result<Map<String, Value>> {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+        ensure!(
+            self.sessions + DESCRIPTORS_BESIDES <= limit,
+            "{} sessions need as many descriptors in each process, and the limit here is {limit}: ask for fewer, or raise it (ulimit -n)",
+            self.sessions
+        );
         let server = Arc::new(Server::start(common, self.sessions).await?);
         tokio::time::sleep(Duration::from_secs(1)).await;
         let (empty, empty_anonymous) = process::resident(server.pid())?;

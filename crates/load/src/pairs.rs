@@ -14,7 +14,7 @@ use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::{Common, process, server::Server, wire};
@@ -84,6 +84,7 @@ impl Pairs {
         let from = start + Duration::from_secs(self.warm_up);
         let until = from + Duration::from_secs(self.seconds);
         let mut pairs = JoinSet::new();
+        let mut turns = Vec::new();
         for pair in 0..self.pairs {
             let shared = Arc::new(Shared {
                 start,
@@ -93,12 +94,16 @@ impl Pairs {
                 due: (0..(self.window * 2).next_power_of_two().max(1_024)).map(|_| AtomicU64::new(0)).collect(),
                 over: Notify::new(),
             });
-            let interval = self.rate.map(|rate| Duration::from_secs_f64(self.pairs as f64 / rate));
-            let (server, length, count) = (server.clone(), self.length, self.pairs);
-            pairs.spawn(async move {
-                let first = interval.map(|interval| interval.mul_f64(pair as f64 / count as f64)).unwrap_or_default();
-                run_pair(&server, pair, shared, interval.map(|interval| (first, interval)), length).await
+            let schedule = self.rate.map(|_| {
+                let (turn, schedule) = mpsc::unbounded_channel();
+                turns.push(turn);
+                schedule
             });
+            let (server, length) = (server.clone(), self.length);
+            pairs.spawn(async move { run_pair(&server, pair, shared, schedule, length).await });
+        }
+        if let Some(rate) = self.rate {
+            std::thread::spawn(move || take_turns(turns, start, until, rate));
         }
         tokio::time::sleep_until(from.into()).await;
         let cpu = (process::cpu_seconds(server.pid())?, process::cpu_seconds(std::process::id())?);
@@ -113,13 +118,12 @@ impl Pairs {
             all.answer.add(&measured.answer)?;
         }
         let seconds = self.seconds as f64;
-        let per = |name: &str, other: &str| {
-            let change = |name: &str| metrics_after.get(name).copied().unwrap_or(0.0) - metrics.get(name).copied().unwrap_or(0.0);
-            change(name) / change(other).max(1.0)
-        };
+        let change = |name: &str| metrics_after.get(name).copied().unwrap_or(0.0) - metrics.get(name).copied().unwrap_or(0.0);
+        let per = |name: &str, other: &str| change(name) / change(other).max(1.0);
         let (resident, _) = process::resident(server.pid())?;
         let figures = json!({
             "pairs": self.pairs, "window": self.window, "characters": self.length,
+            "events stored a second, by the server's own count": change("banter_events_total") / seconds,
             "messages received a second": all.receipt.len() as f64 / seconds,
             "from due to receipt, ms": process::quantiles(&all.receipt),
             "from due to answer, ms": process::quantiles(&all.answer),
@@ -147,7 +151,7 @@ async fn run_pair(
     server: &Server,
     pair: u64,
     shared: Arc<Shared>,
-    schedule: Option<(Duration, Duration)>,
+    mut schedule: Option<mpsc::UnboundedReceiver<Instant>>,
     length: usize,
 ) -> Result<Measured> {
     let (writer, reader) = (&server.users[pair as usize * 2], &server.users[pair as usize * 2 + 1]);
@@ -158,11 +162,15 @@ async fn run_pair(
     let answered = tokio::spawn(read(answers, shared.clone(), Awaited::Answer));
     tokio::time::sleep_until(shared.start.into()).await;
     let mut buffer = Vec::new();
-    let (mut tag, mut due) = (0_u64, schedule.map(|(first, _)| shared.start + first));
+    let mut tag = 0_u64;
     while Instant::now() < shared.until {
-        if let Some(due) = due {
-            tokio::time::sleep_until(due.into()).await;
-        }
+        let due = match &mut schedule {
+            None => None,
+            Some(schedule) => match schedule.recv().await {
+                Some(due) => Some(due),
+                None => break,
+            },
+        };
         shared.window.acquire().await?.forget();
         // What the window allows goes out in one write.
         loop {
@@ -183,14 +191,27 @@ async fn run_pair(
         }
         frames.write_all(&buffer).await?;
         buffer.clear();
-        if let (Some(due), Some((_, interval))) = (&mut due, schedule) {
-            *due += interval;
-        }
     }
     // What is under way counts if it was due in time.
     tokio::time::sleep(LAST_ONES).await;
     shared.over.notify_waiters();
     Ok(Measured { receipt: received.await??, answer: answered.await?? })
+}
+
+/// Tells the pairs in turn when to send, at a rate for all of them together. A thread of its own: the runtime's timers are good to a
+/// millisecond, which is more than a message takes.
+fn take_turns(turns: Vec<mpsc::UnboundedSender<Instant>>, start: Instant, until: Instant, rate: f64) {
+    let interval = Duration::from_secs_f64(1.0 / rate);
+    let mut due = start;
+    for turn in turns.iter().cycle() {
+        if due >= until {
+            return;
+        }
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        // A pair that failed says so itself.
+        let _ = turn.send(due);
+        due += interval;
+    }
 }
 
 /// What a connection is read for.
