@@ -2,6 +2,7 @@
 
 mod delivery;
 mod encoded_frame;
+mod handshake;
 pub mod hub;
 mod intake;
 mod opening;
@@ -60,7 +61,7 @@ impl Gateway {
     /// Routes of WebSocket and long polling.
     pub fn routes(self: &Arc<Self>) -> Router {
         Router::new()
-            .route(SOCKET_PATH, get(socket::upgrade))
+            .route(SOCKET_PATH, get(handshake::upgrade))
             .route(SESSIONS_PATH, post(polling::open))
             .route(&format!("{SESSIONS_PATH}/{{session}}"), axum::routing::delete(polling::close))
             .route(&format!("{SESSIONS_PATH}/{{session}}/frames"), get(polling::poll).post(polling::post))

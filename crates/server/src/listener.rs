@@ -15,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt;
 
 use crate::metrics::Metrics;
@@ -26,8 +26,18 @@ const HEAD_TIME: Duration = Duration::from_secs(10);
 const HEAD_BYTES: usize = 32 << 10;
 /// Most HTTP connections at once; sessions over WebSocket are not among them. Beyond it new ones wait in the kernel's queue.
 const CONNECTIONS: usize = 20_000;
+/// Bytes that a peer does not take for this long end the connection (TCP_USER_TIMEOUT, RFC 5482): one that never reads its answer
+/// would keep its place for ever. In milliseconds.
+const UNTAKEN_MS: u32 = 60_000;
 /// The pause when the system gives no more descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A connection's place among those that are not sessions. In the extensions of every request, so that a handshake can keep it
+/// until its session stands.
+#[derive(Clone)]
+pub struct Place(
+    #[expect(dead_code, reason = "it is kept, and given back when the last clone is dropped")] Arc<OwnedSemaphorePermit>,
+);
 
 /// Accepts connections for as long as it is polled, and serves `app` on each.
 pub async fn serve(listener: TcpListener, app: Router, metrics: Arc<Metrics>) {
@@ -40,9 +50,8 @@ pub async fn serve(listener: TcpListener, app: Router, metrics: Arc<Metrics>) {
                 let (app, metrics) = (app.clone(), metrics.clone());
                 tokio::spawn(async move {
                     metrics.connections.inc();
-                    connection(stream, peer, app, &metrics).await;
+                    connection(stream, peer, Place(Arc::new(place)), app, &metrics).await;
                     metrics.connections.dec();
-                    drop(place);
                 });
             }
             Err(error) => {
@@ -54,15 +63,19 @@ pub async fn serve(listener: TcpListener, app: Router, metrics: Arc<Metrics>) {
 }
 
 /// Serves one connection until it is idle for too long, closed, or has become a WebSocket.
-async fn connection(stream: TcpStream, peer: SocketAddr, app: Router, metrics: &Arc<Metrics>) {
+async fn connection(stream: TcpStream, peer: SocketAddr, place: Place, app: Router, metrics: &Arc<Metrics>) {
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(&stream, UNTAKEN_MS) {
+        tracing::debug!(%peer, %error, "no timeout for what is not taken");
+    }
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        let (app, metrics) = (app.clone(), metrics.clone());
+        let (app, metrics, place) = (app.clone(), metrics.clone(), place.clone());
         async move {
             if !is_plainly_framed(request.headers()) {
                 return Ok(refuse_framing(&metrics));
             }
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
+            request.extensions_mut().insert(place);
             app.oneshot(request).await
         }
     });

@@ -3,6 +3,7 @@
 mod command;
 mod groups;
 mod history;
+mod link;
 mod notifications;
 mod profile;
 mod task;

@@ -1,34 +1,29 @@
 //! The background task of a client: drives the engine, the connection and the store.
 
 use std::collections::HashMap;
-use std::future::{Future, pending};
-use std::pin::Pin;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use banter_model::limits::PAGE_EVENTS;
 use banter_model::{ConversationId, Millis, Tag};
+use banter_protocol::ServerFrame;
 use banter_protocol::api::Page;
-use banter_protocol::{ServerFrame, close_code};
-use rand::RngExt;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Ticket;
 use super::command::Command;
+use super::link::Link;
 use crate::Error;
 use crate::api::Api;
-use crate::connection::{Backoff, Closed, Connection, Dialer, POLLING, WebSocket};
+use crate::connection::{Backoff, Closed, Connection, Dialer};
 use crate::storage::{Account, FolderLock, Store};
-use crate::sync::{ConnectionState, Effect, Engine, FetchError, Input, Notification, Snapshot, Stored};
+use crate::sync::{Effect, Engine, FetchError, Input, Notification, Snapshot, Stored};
 
 /// Frames or commands taken in one round, and so in one transaction.
 const ROUND: usize = 256;
-/// A session that lasted this long was a good one: the next wait is short.
-const LASTED: Duration = Duration::from_secs(30);
-/// After a server said that it goes down, its devices come back within this time, at random.
-const GOING_AWAY: Duration = Duration::from_secs(3);
 /// The store is tried so often (with doubling pauses, 25 s in all) before the client gives up: it must not go on with what it cannot store.
 const STORE_ATTEMPTS: u32 = 8;
 const STORE_PAUSE: Duration = Duration::from_millis(200);
@@ -50,36 +45,27 @@ pub struct Status {
 
 /// What became of a command: a ticket, or why there is none.
 type Queued = Result<Ticket, Error>;
-type Dialing = Pin<Box<dyn Future<Output = (Dialer, Result<(Connection, ServerFrame), Error>)> + Send>>;
-
-enum Link {
-    Waiting(Instant),
-    Dialing(Dialing),
-    Up { connection: Box<Connection>, since: Instant, probe_at: Option<Instant> },
-    SignedOut,
-}
-
-enum Background {
+pub(super) enum Background {
     Fetched(u64, Result<Page, FetchError>),
     /// Does WebSocket get through again?
     Probed(bool),
 }
 
 pub(super) struct Task {
-    api: Api,
-    store: Store,
-    engine: Engine,
+    pub(super) api: Api,
+    pub(super) store: Store,
+    pub(super) engine: Engine,
     began: Instant,
     commands: mpsc::Receiver<Command>,
     notifications: broadcast::Sender<Notification>,
-    status: watch::Sender<Status>,
+    pub(super) status: watch::Sender<Status>,
     tickets: HashMap<(ConversationId, Tag), oneshot::Sender<Result<Stored, Error>>>,
     /// Answers to commands, to be given once what they did is stored.
     replies: Vec<(Queued, oneshot::Sender<Queued>)>,
-    background: JoinSet<Background>,
-    dialer: Option<Dialer>,
-    backoff: Backoff,
-    link: Link,
+    pub(super) background: JoinSet<Background>,
+    pub(super) dialer: Option<Dialer>,
+    pub(super) backoff: Backoff,
+    pub(super) link: Link,
     ends: bool,
 }
 
@@ -195,7 +181,7 @@ impl Task {
         self.began.elapsed().as_millis() as Millis
     }
 
-    fn input(&mut self, input: Input) {
+    pub(super) fn input(&mut self, input: Input) {
         self.engine.handle(self.now(), input);
     }
 
@@ -257,7 +243,7 @@ impl Task {
         }
     }
 
-    fn tell(&mut self, notification: Notification) {
+    pub(super) fn tell(&mut self, notification: Notification) {
         match &notification {
             Notification::Stored(stored) => {
                 if let Some(ticket) = self.tickets.remove(&(stored.conversation, stored.tag)) {
@@ -350,91 +336,6 @@ impl Task {
             }
             Command::Shutdown => self.ends = true,
         }
-    }
-
-    fn dial(&mut self) {
-        let Some(mut dialer) = self.dialer.take() else { return };
-        self.tell(Notification::Connection { state: ConnectionState::Connecting });
-        let (api, since) = (self.api.clone(), self.engine.point().map(str::to_owned));
-        self.link = Link::Dialing(Box::pin(async move {
-            let result = dialer.dial(&api, since).await;
-            (dialer, result)
-        }));
-    }
-
-    fn dialed(&mut self, dialer: Dialer, result: Result<(Connection, ServerFrame), Error>) {
-        self.dialer = Some(dialer);
-        match result {
-            Ok((connection, welcome)) => {
-                let polling = connection.is_polling();
-                let since = Instant::now();
-                let probe_at = polling.then(|| since + POLLING);
-                self.link = Link::Up { connection: Box::new(connection), since, probe_at };
-                self.status.send_modify(|status| (status.connected, status.polling) = (true, polling));
-                let state = if polling { ConnectionState::Polling } else { ConnectionState::WebSocket };
-                self.tell(Notification::Connection { state });
-                self.input(Input::Frame(welcome));
-            }
-            Err(error) if error.is_signed_out() => self.signed_out(error.message),
-            Err(error) => {
-                let asked = Duration::from_secs(error.retry_after.unwrap_or(0).min(60));
-                self.link = Link::Waiting(Instant::now() + self.backoff.next_wait().max(asked));
-            }
-        }
-    }
-
-    fn closed(&mut self, closed: Closed) {
-        tracing::debug!(%closed, "the session ended");
-        let lasted = matches!(&self.link, Link::Up { since, .. } if since.elapsed() >= LASTED);
-        self.status.send_modify(|status| (status.connected, status.synced) = (false, false));
-        self.input(Input::Disconnected);
-        if closed.is_signed_out() {
-            return self.signed_out(closed.message);
-        }
-        let going_away = closed.code == Some(close_code::GOING_AWAY);
-        if lasted || going_away {
-            self.backoff.reset();
-        }
-        let wait = if going_away { rand::rng().random_range(Duration::ZERO..GOING_AWAY) } else { self.backoff.next_wait() };
-        self.link = Link::Waiting(Instant::now() + wait);
-        self.tell(Notification::Connection { state: ConnectionState::Connecting });
-    }
-
-    fn signed_out(&mut self, message: String) {
-        self.link = Link::SignedOut;
-        self.status.send_modify(|status| status.signed_out = Some(message.clone()));
-        let api = self.api.clone();
-        self.background.spawn(async move {
-            if let Err(error) = api.forget_tokens().await {
-                tracing::warn!(%error, "the tokens could not be forgotten");
-            }
-            Background::Probed(false)
-        });
-        self.tell(Notification::SignedOut { message });
-    }
-
-    fn probe(&mut self) {
-        if let Link::Up { probe_at, .. } = &mut self.link {
-            *probe_at = Some(Instant::now() + POLLING);
-        }
-        let Some(server) = self.dialer.as_ref().map(|dialer| dialer.server().to_owned()) else { return };
-        self.background.spawn(async move { Background::Probed(WebSocket::probe(&server).await.is_ok()) });
-    }
-
-    /// Goes over to WebSocket if it gets through. What is under way is sent again, as after any reconnect.
-    async fn probed(&mut self, through: bool) {
-        if !through || !matches!(&self.link, Link::Up { connection, .. } if connection.is_polling()) {
-            return;
-        }
-        if let Some(dialer) = &mut self.dialer {
-            dialer.use_websocket();
-        }
-        let link = std::mem::replace(&mut self.link, Link::Waiting(Instant::now()));
-        if let Link::Up { connection, .. } = link {
-            connection.close().await;
-        }
-        self.status.send_modify(|status| (status.connected, status.synced) = (false, false));
-        self.input(Input::Disconnected);
     }
 }
 

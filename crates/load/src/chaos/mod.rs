@@ -3,6 +3,7 @@
 //! device was told and promised with what stands.
 
 mod device;
+mod report;
 mod settle;
 mod victim;
 mod writer;
@@ -22,13 +23,13 @@ use clap::Args;
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::Common;
-use crate::checker::{Entry, Record, Violation, check};
+use crate::checker::{Record, Violation, check};
 use crate::proxy::Proxy;
 use crate::server::binary;
 use device::{Device, Life, Order, Shared};
@@ -37,8 +38,6 @@ use writer::Writing;
 
 /// The password of everybody in a run.
 const PASSWORD: &str = "only for this run";
-/// Violations printed whole.
-const PRINTED: usize = 20;
 /// The longest that a server lives that is killed while it starts.
 const STARTING_MS: u64 = 120;
 /// How long a group is tried to be made.
@@ -104,9 +103,6 @@ pub struct Outcome {
     pub kept: Option<PathBuf>,
 }
 
-/// In the folder of a run with violations: what the devices of the conversations in question noted.
-const JOURNALS: &str = "journals.txt";
-
 /// The parts of a run.
 struct Run {
     options: Chaos,
@@ -128,7 +124,7 @@ impl Chaos {
     /// Runs, prints what is wrong, and fails if anything is.
     pub async fn run(&self, common: &Common) -> Result<Map<String, Value>> {
         let outcome = self.try_run(common).await?;
-        report(&outcome);
+        report::report(&outcome);
         ensure!(outcome.violations.is_empty(), "{} violations, seed {}", outcome.violations.len(), outcome.seed);
         Ok(outcome.figures)
     }
@@ -140,7 +136,7 @@ impl Chaos {
             "at least two users with a device and a rate are needed"
         );
         let seed = self.seed.unwrap_or_else(|| rand::rng().random());
-        say(&format!("seed {seed}: {self:?}"));
+        report::say(&format!("seed {seed}: {self:?}"));
         let folder = match &common.folder {
             Some(folder) => tempfile::tempdir_in(folder)?,
             None => tempfile::tempdir()?,
@@ -177,7 +173,7 @@ impl Chaos {
         match result {
             Ok((mut outcome, record)) => {
                 if !outcome.violations.is_empty() {
-                    std::fs::write(folder.path().join(JOURNALS), journals(&record, &outcome.violations))?;
+                    std::fs::write(folder.path().join(report::JOURNALS), report::journals(&record, &outcome.violations))?;
                     outcome.kept = Some(folder.keep());
                 }
                 Ok(outcome)
@@ -365,87 +361,4 @@ impl Run {
             self.to_first_answer.push(first.saturating_sub(started));
         }
     }
-
-    fn figures(&self, record: &Record) -> Map<String, Value> {
-        let mut acknowledged = BTreeSet::new();
-        for device in &record.devices {
-            for entry in &device.journal {
-                if let Entry::Acknowledged(stored) = entry {
-                    acknowledged.insert((device.device, stored.conversation, stored.tag));
-                }
-            }
-        }
-        let lives: usize =
-            record.devices.iter().map(|device| count(&device.journal, |entry| matches!(entry, Entry::Opened))).sum();
-        let told: usize =
-            record.devices.iter().map(|device| count(&device.journal, |entry| matches!(entry, Entry::Told(..)))).sum();
-        let mut seen = BTreeSet::new();
-        let events: usize = record.views.iter().filter(|view| seen.insert(view.conversation)).map(|view| view.events.len()).sum();
-        let mut figures = json!({
-            "devices": self.devices.len(),
-            "conversations": seen.len(),
-            "events in the logs": events,
-            "commands acknowledged": acknowledged.len(),
-            "events told to devices": told,
-            "kills of the server": self.kills,
-            "kills of devices": self.device_kills,
-            "lives of devices": lives,
-            "sessions over WebSocket": self.shared.websockets.load(Ordering::Relaxed),
-            "sessions over long polling": self.shared.pollings.load(Ordering::Relaxed),
-            "duplicates that the servers counted, at least": self.duplicates,
-            "from start to first acknowledgement, ms, longest": self.to_first_answer.iter().max(),
-        });
-        if let (Some(proxy), Some(figures)) = (&self.proxy, figures.as_object_mut()) {
-            let counts = proxy.counts();
-            for (name, count) in [
-                ("connections through the proxy", &counts.connections),
-                ("connections cut", &counts.cut),
-                ("connections stalled", &counts.stalled),
-                ("connections delayed", &counts.delayed),
-                ("connections duplicated", &counts.duplicated),
-                ("connections half open", &counts.half_open),
-                ("WebSocket upgrades refused", &counts.upgrades_refused),
-            ] {
-                figures.insert(name.to_owned(), count.load(Ordering::Relaxed).into());
-            }
-        }
-        match figures {
-            Value::Object(figures) => figures,
-            _ => Map::new(),
-        }
-    }
-}
-
-/// What the devices noted of the conversations that something is wrong in.
-fn journals(record: &Record, violations: &[Violation]) -> String {
-    let wrong: BTreeSet<ConversationId> = violations.iter().filter_map(|violation| violation.conversation).collect();
-    let mut text: String = violations.iter().map(|violation| format!("{violation}\n")).collect();
-    for device in &record.devices {
-        text.push_str(&format!("\ndevice {} of user {}\n", device.device, device.user));
-        // Which command got which tag is noted without the conversation.
-        let concerns = |entry: &&Entry| entry.conversation().is_none_or(|conversation| wrong.contains(&conversation));
-        text.extend(device.journal.iter().filter(concerns).map(|entry| format!("{entry:?}\n")));
-    }
-    text
-}
-
-fn count(journal: &[Entry], which: impl Fn(&Entry) -> bool) -> usize {
-    journal.iter().filter(|entry| which(entry)).count()
-}
-
-fn report(outcome: &Outcome) {
-    for violation in outcome.violations.iter().take(PRINTED) {
-        say(&violation.to_string());
-    }
-    if outcome.violations.len() > PRINTED {
-        say(&format!("... and {} more", outcome.violations.len() - PRINTED));
-    }
-    if let Some(kept) = &outcome.kept {
-        say(&format!("the logs, the devices' stores and {JOURNALS} are in {}", kept.display()));
-    }
-}
-
-#[allow(clippy::print_stdout)]
-fn say(line: &str) {
-    println!("{line}");
 }

@@ -13,22 +13,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::response::Response;
-use banter_protocol::limits::HELLO_MS;
-use banter_protocol::{ErrorBody, ErrorCode, ServerFrame, close_code};
+use banter_protocol::{ServerFrame, close_code};
 use bytes::Buf;
-use http::{HeaderMap, HeaderName, StatusCode, header};
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::frame::coding::Control;
 
 use crate::gateway::intake::{Taken, Waiting};
-use crate::gateway::opening::Rejected;
-use crate::gateway::session::{End, MALFORMED_FRAMES, Session, TOO_MANY_MALFORMED, Transport};
+use crate::gateway::session::{End, MALFORMED_FRAMES, Session, TOO_MANY_MALFORMED};
 use crate::gateway::websocket_codec::{Decoded, Decoder, Message};
 use crate::gateway::{EncodedFrame, Gateway};
 
@@ -36,8 +28,6 @@ use crate::gateway::{EncodedFrame, Gateway};
 const READ_BYTES: usize = 64 << 10;
 /// Most frames taken from an outbox, and slices given to the kernel, in one write.
 const WRITE_FRAMES: usize = 64;
-/// Most bytes that are read before the session stands: a token and a sync point are far smaller, and strangers get no more memory.
-const FIRST_BYTES: usize = 64 << 10;
 /// The longest that a closing session is given to take its last frames and to close its side.
 const CLOSING_TIME: Duration = Duration::from_secs(5);
 
@@ -46,109 +36,8 @@ thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 
-/// `GET /v1/socket`: answers the handshake (RFC 6455 section 4.2) and leaves the connection to a task of its own.
-pub async fn upgrade(State(gateway): State<Arc<Gateway>>, mut request: Request) -> Response {
-    let Some(key) = handshake_key(request.headers()).map(derive_accept_key) else {
-        gateway.node.metrics.refused(ErrorCode::InvalidParameter.code());
-        let body = ErrorBody {
-            code: ErrorCode::InvalidParameter.code().to_owned(),
-            message: "this path takes WebSocket handshakes of version 13 (RFC 6455) only".to_owned(),
-            retry_after: None,
-        };
-        let json = serde_json::to_string(&body).unwrap_or_default();
-        return answer(StatusCode::BAD_REQUEST, &[(header::CONTENT_TYPE, "application/json")], Body::from(json));
-    };
-    let upgraded = hyper::upgrade::on(&mut request);
-    tokio::spawn(async move {
-        let Ok(upgraded) = upgraded.await else { return };
-        match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => greet(gateway, parts.io.into_inner(), parts.read_buf.into()).await,
-            Err(_) => tracing::error!("a WebSocket came over something else than the listener's connections"),
-        }
-    });
-    let headers = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "websocket"), (header::SEC_WEBSOCKET_ACCEPT, key.as_str())];
-    answer(StatusCode::SWITCHING_PROTOCOLS, &headers, Body::empty())
-}
-
-fn answer(status: StatusCode, headers: &[(HeaderName, &str)], body: Body) -> Response {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    for (name, value) in headers {
-        if let Ok(value) = value.parse() {
-            response.headers_mut().insert(name.clone(), value);
-        }
-    }
-    response
-}
-
-fn handshake_key(headers: &HeaderMap) -> Option<&[u8]> {
-    let has = |name: HeaderName, wanted: &str| {
-        let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-        values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(wanted))
-    };
-    let version = has(header::SEC_WEBSOCKET_VERSION, "13");
-    let wanted = has(header::CONNECTION, "upgrade") && has(header::UPGRADE, "websocket") && version;
-    // A key is 16 bytes in base64.
-    headers.get(header::SEC_WEBSOCKET_KEY).map(|key| key.as_bytes()).filter(|key| wanted && key.len() == 24)
-}
-
-/// Waits for the first frame, and starts the session.
-async fn greet(gateway: Arc<Gateway>, mut stream: TcpStream, mut buffer: Vec<u8>) {
-    // Answers are small and go out at once, together when there are several: Nagle's algorithm would only hold them up.
-    let _ = stream.set_nodelay(true);
-    let first = tokio::time::timeout(Duration::from_millis(HELLO_MS), first_frame(&mut stream, &mut buffer)).await;
-    let opened = match first {
-        Err(_) => Err(Rejected::TOO_LATE.end),
-        Ok(Err(Finish::End(end))) => Err(end),
-        Ok(Err(Finish::Gone)) => return,
-        Ok(Ok(json)) => gateway.open(&json, Transport::Socket).map_err(|rejected| rejected.end),
-    };
-    match opened {
-        Ok((session, waiting)) => {
-            let task = SocketTask::new(gateway, stream, session, buffer, waiting);
-            // A task of its own, since this one is as large as what came before the session.
-            tokio::spawn(task);
-        }
-        Err(end) => {
-            gateway.node.metrics.closed(end.code);
-            close(stream, VecDeque::new(), 0, end).await;
-        }
-    }
-}
-
-/// Reads until the first message is there; what came after it stays in `buffer`.
-async fn first_frame(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<Vec<u8>, Finish> {
-    let mut decoder = Decoder::default();
-    let mut before = 0;
-    loop {
-        let taken = match decoder.decode(buffer).map_err(Finish::End)? {
-            Decoded::Message(Message::Text(json), taken) => {
-                let json = json.to_vec();
-                buffer.drain(..taken);
-                return Ok(json);
-            }
-            Decoded::Message(Message::Close, _) => return Err(Finish::Gone),
-            // A ping before the session stands is not answered.
-            Decoded::Message(Message::Ping(_) | Message::Pong, taken) | Decoded::Fragment(taken) => taken,
-            Decoded::Incomplete(needed) => {
-                if before + needed > FIRST_BYTES {
-                    return Err(Finish::End(FIRST_TOO_BIG));
-                }
-                if stream.read_buf(buffer).await.map_err(|_| Finish::Gone)? == 0 {
-                    return Err(Finish::Gone);
-                }
-                0
-            }
-        };
-        buffer.drain(..taken);
-        before += taken;
-    }
-}
-
-const FIRST_TOO_BIG: End = End { code: close_code::TOO_BIG, message: "more than 64 KiB before the session stands" };
-
 /// How a session over WebSocket is over.
-enum Finish {
+pub(super) enum Finish {
     /// The connection is lost, or the device closed it.
     Gone,
     /// The server closes it.
@@ -156,7 +45,7 @@ enum Finish {
 }
 
 /// The task of a session.
-struct SocketTask {
+pub(super) struct SocketTask {
     gateway: Arc<Gateway>,
     session: Arc<Session>,
     /// `None` once it is handed to [`close`].
@@ -174,7 +63,14 @@ struct SocketTask {
 }
 
 impl SocketTask {
-    fn new(gateway: Arc<Gateway>, stream: TcpStream, session: Arc<Session>, rest: Vec<u8>, waiting: Option<Waiting>) -> Self {
+    /// A task for `session` on `stream`. `rest` came with the first frame, and `waiting` is what that has to be waited for.
+    pub(super) fn new(
+        gateway: Arc<Gateway>,
+        stream: TcpStream,
+        session: Arc<Session>,
+        rest: Vec<u8>,
+        waiting: Option<Waiting>,
+    ) -> Self {
         let rest_is_ready = !rest.is_empty();
         let rest = if rest_is_ready { rest } else { Vec::new() };
         SocketTask {
@@ -392,7 +288,7 @@ impl Drop for SocketTask {
 }
 
 /// Writes what was begun, says why (`bye`, then the close frame), and waits for the device's side to close.
-async fn close(mut stream: TcpStream, writing: VecDeque<EncodedFrame>, written: usize, end: End) {
+pub(super) async fn close(mut stream: TcpStream, writing: VecDeque<EncodedFrame>, written: usize, end: End) {
     let mut last = Vec::new();
     if end.code != close_code::TOO_SLOW {
         for (index, frame) in writing.iter().enumerate() {
