@@ -24,6 +24,23 @@ pub struct Command {
     pub action: Action,
 }
 
+/// Bytes of text that count for one more (see [`Action::weight`]).
+pub const WEIGHT_BYTES: usize = 4_096;
+
+/// What a gateway found against a command in the directory.
+///
+/// It goes along with the command instead of being answered at once, for the command may have been stored before, and a repeated tag
+/// gets its first answer: see [`crate::fold::objected`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Objection {
+    /// The other one of the direct conversation does not exist (any more).
+    UnknownUser,
+    /// The other one takes nothing from the sender: blocked, or friends only.
+    MayNotWrite,
+    /// The gateway could not look. The command is to be sent again.
+    Unchecked,
+}
+
 /// What is wanted.
 ///
 /// New kinds are added at the end: the binary encoding numbers them in this order.
@@ -111,6 +128,16 @@ impl Action {
             Action::CreateGroup { title, .. } | Action::SetTitle { title } => Ok(check_title(title)?),
             _ => Ok(()),
         }
+    }
+
+    /// What it counts for where bounded room is shared out, in units of [`WEIGHT_BYTES`]: at least 1, and more for long texts.
+    pub fn weight(&self) -> u32 {
+        let bytes = match self {
+            Action::Send { text, .. } | Action::Edit { text, .. } => text.len(),
+            _ => 0,
+        };
+        // A text has at most 400,000 bytes.
+        1 + u32::try_from(bytes / WEIGHT_BYTES).unwrap_or(u32::MAX - 1)
     }
 
     /// The earlier message that it is about, if it is about one.

@@ -93,6 +93,12 @@ pub fn apply(conversation: &mut Conversation, position: u64, command: Command, t
     Outcome::Applied { event, forgotten: forgotten.map(|window| (window.user, window.written)) }
 }
 
+/// Does an objection to `command` stand? Not when its tag was used before: then it was stored when nobody objected, and gets its
+/// first answer again.
+pub fn objected(conversation: &Conversation, command: &Command) -> bool {
+    command.tag.is_none_or(|tag| conversation.head.tags.look_up(command.device, tag) == Seen::New)
+}
+
 /// The event's body, or why there is none. Changes nothing.
 fn decide(conversation: &Conversation, sender: UserId, action: Action, target: Option<&Target>) -> Result<EventBody, Refusal> {
     let role = role_of(conversation, sender, &action)?;

@@ -25,7 +25,7 @@ pub mod snowflake;
 pub mod tag;
 pub mod text;
 
-pub use command::{Action, Command};
+pub use command::{Action, Command, Objection};
 pub use conversation::{Conversation, Head, Member, Role, Roster};
 pub use conversation_id::ConversationId;
 pub use event::{Event, EventBody, Mention, Reactions};

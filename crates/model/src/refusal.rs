@@ -75,6 +75,12 @@ pub enum Refusal {
     /// The message was edited too often.
     #[error("a message can be edited at most {EDITS_PER_MESSAGE} times")]
     TooManyEdits,
+    /// The other one of the direct conversation does not exist.
+    #[error("there is no such user")]
+    UnknownUser,
+    /// The other one takes nothing from the sender.
+    #[error("this user takes no messages from you")]
+    MayNotWrite,
     /// The tag is below the device's window: nobody can say whether it was applied.
     #[error("the tag is too far below this device's latest in the conversation: pull its history to see whether it was applied")]
     StaleTag,
@@ -106,6 +112,8 @@ impl Refusal {
             Refusal::NotYourMessage => "not_your_message",
             Refusal::MessageRedacted => "message_redacted",
             Refusal::TooManyEdits => "too_many_edits",
+            Refusal::UnknownUser => "unknown_user",
+            Refusal::MayNotWrite => "may_not_write",
             Refusal::StaleTag => "stale_tag",
         }
     }

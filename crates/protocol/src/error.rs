@@ -110,8 +110,8 @@ error_codes! {
 pub fn status_of_refusal(refusal: &banter_model::Refusal) -> u16 {
     use banter_model::Refusal;
     match refusal {
-        Refusal::NotAMember | Refusal::UnknownMember | Refusal::UnknownMessage { .. } => 404,
-        Refusal::NotPermitted { .. } | Refusal::NotYourMessage => 403,
+        Refusal::NotAMember | Refusal::UnknownMember | Refusal::UnknownMessage { .. } | Refusal::UnknownUser => 404,
+        Refusal::NotPermitted { .. } | Refusal::NotYourMessage | Refusal::MayNotWrite => 403,
         Refusal::GroupExists | Refusal::StaleTag | Refusal::MessageRedacted => 409,
         _ => 422,
     }

@@ -20,5 +20,5 @@ pub const POLL_FRAMES: usize = 200;
 pub const TYPING_MS: u64 = 6_000;
 /// Most characters in the preview of a conversation's last message.
 pub const PREVIEW_CHARACTERS: usize = 200;
-/// Most commands that one session has unanswered at the server; beyond it the server reads no further from the session.
-pub const UNANSWERED_PER_SESSION: usize = 256;
+/// Most commands that one session has unanswered at the server, a long text counting for one more with each 4 KiB; beyond it the server reads no further from the session.
+pub const UNANSWERED_PER_SESSION: u32 = 256;

@@ -56,7 +56,7 @@ impl Commands {
         let forget = Forget { commands: self, session };
         let command = Command { conversation, sender, device, tag: None, id, action };
         let origin = Origin { gateway: self.gateway, session };
-        let pushed = tokio::time::timeout(ANSWER_TIMEOUT, self.queue.push(Envelope { command, origin })).await;
+        let pushed = tokio::time::timeout(ANSWER_TIMEOUT, self.queue.push(Envelope { command, origin, objection: None })).await;
         match pushed {
             Ok(Ok(())) => {}
             Ok(Err(PushError::Closed)) => return Err(Failure::Unavailable(ErrorCode::ShuttingDown)),

@@ -13,6 +13,7 @@ mod sweep;
 mod websocket_codec;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use axum::Router;
@@ -50,12 +51,23 @@ pub struct Gateway {
     frame_rate: FrameRate,
     polls: polling::Polls,
     started: Instant,
+    /// No session begins any more.
+    ending: AtomicBool,
+    /// WebSockets that are told why they end.
+    closing: AtomicUsize,
 }
 
 impl Gateway {
     /// The gateway of `node`.
     pub fn new(node: Arc<Node>, frame_rate: FrameRate) -> Arc<Self> {
-        Arc::new(Gateway { node, frame_rate, polls: polling::Polls::default(), started: Instant::now() })
+        Arc::new(Gateway {
+            node,
+            frame_rate,
+            polls: polling::Polls::default(),
+            started: Instant::now(),
+            ending: AtomicBool::new(false),
+            closing: AtomicUsize::new(0),
+        })
     }
 
     /// Routes of WebSocket and long polling.
@@ -66,6 +78,15 @@ impl Gateway {
             .route(&format!("{SESSIONS_PATH}/{{session}}"), axum::routing::delete(polling::close))
             .route(&format!("{SESSIONS_PATH}/{{session}}/frames"), get(polling::poll).post(polling::post))
             .with_state(self.clone())
+    }
+
+    /// Has every session ended, and been told so?
+    pub fn is_empty(&self) -> bool {
+        self.node.hub.is_empty() && self.closing.load(Ordering::Acquire) == 0
+    }
+
+    fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
     }
 
     /// Seconds since the gateway was made: what silence is measured with.

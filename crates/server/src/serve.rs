@@ -34,8 +34,9 @@ use crate::{api, landing, listener, secret_key};
 
 /// Partitions of an embedded server. Part of the format of its data folder: sync points and positions name them.
 pub const EMBEDDED_PARTITIONS: u32 = 8;
-/// Most commands that wait in one partition; beyond it sessions wait to be read from.
-const QUEUED_COMMANDS: usize = 4_096;
+/// What the commands that wait in one partition may weigh (a long text counts for one more with each 4 KiB, so 16 MiB of text at
+/// most); beyond it sessions wait to be read from.
+const QUEUED_COMMANDS: u32 = 4_096;
 /// In the data folder: how far ids went.
 const IDS_FILE: &str = "ids";
 /// The longest that sessions are given to take their last frames when the server goes down.
@@ -197,7 +198,7 @@ impl Server {
         node.presence.finish().await;
         gateway.end_all();
         let gone = async {
-            while !node.hub.is_empty() {
+            while !gateway.is_empty() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };

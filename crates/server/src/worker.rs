@@ -1,6 +1,7 @@
 //! The worker: applies the queue to the logs.
 
 pub mod delivery;
+mod held;
 mod round;
 
 use banter_model::Refusal;

@@ -1,7 +1,7 @@
 //! The command queue: between the gateways and the workers, one ordered queue for each partition.
 
 use async_trait::async_trait;
-use banter_model::Command;
+use banter_model::{Command, Objection};
 use serde::{Deserialize, Serialize};
 
 /// A command and who waits for its answer.
@@ -11,6 +11,8 @@ pub struct Envelope {
     pub command: Command,
     /// Where the answer goes.
     pub origin: Origin,
+    /// What the gateway found against it, to be judged when it is known whether it was stored before.
+    pub objection: Option<Objection>,
 }
 
 /// Where an answer goes: a session of a gateway. If it is gone by then, the device asks again with the same tag.
@@ -39,7 +41,7 @@ pub trait CommandQueue: Send + Sync + 'static {
     /// How many partitions there are; fixed at installation.
     fn partitions(&self) -> u32;
 
-    /// Adds a command to its conversation's partition if there is room.
+    /// Adds a command to its conversation's partition if there is room. Room is counted by [`banter_model::Action::weight`].
     fn try_push(&self, envelope: Envelope) -> Result<(), PushError>;
 
     /// Adds a command to its conversation's partition, waiting for room.

@@ -9,7 +9,7 @@ use super::outbox::{ENTRIES_PER_CONVERSATION, Progress, frame_of};
 use super::state::ConversationState;
 
 /// Most commands in flight in one session: below what the server allows, so that it never stops reading.
-const IN_FLIGHT: usize = banter_protocol::limits::UNANSWERED_PER_SESSION - 32;
+const IN_FLIGHT: usize = banter_protocol::limits::UNANSWERED_PER_SESSION as usize - 32;
 
 /// Why something cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -64,6 +64,17 @@ fn a_resend_gets_its_first_event() {
 }
 
 #[test]
+fn an_objection_does_not_take_back_an_answer() {
+    let mut direct = Conversation::new(ConversationId::direct(ADA, BOB).unwrap());
+    let first = command(&direct, ADA, Some(1), say("hello"));
+    assert!(objected(&direct, &first));
+    assert!(matches!(apply(&mut direct, 1, first.clone(), None), Outcome::Applied { .. }));
+    assert!(!objected(&direct, &first), "stored before anybody objected");
+    assert!(objected(&direct, &command(&direct, ADA, Some(2), say("again"))));
+    assert!(objected(&direct, &command(&direct, ADA, None, say("untagged"))));
+}
+
+#[test]
 fn time_never_runs_backwards() {
     let mut direct = Conversation::new(ConversationId::direct(ADA, BOB).unwrap());
     for (seconds, shown) in [(50, 50), (40, 50), (60, 60)] {

@@ -1,6 +1,5 @@
 //! Around every request: a number, a line in the log, a counter for refusals, headers, and panics that become answers.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -10,7 +9,6 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use banter_protocol::ErrorCode;
-use futures_util::FutureExt;
 
 use super::errors::{ApiError, RefusedWith};
 use crate::node::Node;
@@ -26,10 +24,11 @@ pub(super) async fn observe(State(node): State<Arc<Node>>, request: Request, nex
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let started = Instant::now();
-    // A handler holds no lock of its own across an await, and what it shares is written whole: a panic leaves nothing half done.
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let mut response = answered.unwrap_or_else(|_| {
-        tracing::error!(number, %method, route = route.as_ref().map(MatchedPath::as_str), "a handler panicked");
+    // A task of its own: a client that hangs up does not stop a handler half way, between a change and what has to follow it (a
+    // device removed, its sessions not yet ended). A panic ends that task alone, and leaves no lock held.
+    let answered = tokio::spawn(next.run(request)).await;
+    let mut response = answered.unwrap_or_else(|error| {
+        tracing::error!(number, %method, route = route.as_ref().map(MatchedPath::as_str), %error, "a handler panicked");
         ApiError::new(ErrorCode::Internal, "a fault of the server's; its log has more").into_response()
     });
     let code = response.extensions_mut().remove::<RefusedWith>().map(|RefusedWith(code)| code);

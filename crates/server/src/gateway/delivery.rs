@@ -16,7 +16,7 @@ impl Delivery for Gateway {
 
 impl Gateway {
     fn hand_out(&self, outcome: Outcome) {
-        let Outcome { origin, sender, conversation, tag, answer, news } = outcome;
+        let Outcome { origin, sender, conversation, tag, weight, answer, news } = outcome;
         let node = &self.node;
         let ours = origin.gateway == node.number;
         if let Some(news) = news {
@@ -58,6 +58,6 @@ impl Gateway {
             };
             self.give(&session, &frame);
         }
-        session.answered();
+        session.answered(weight);
     }
 }

@@ -47,7 +47,9 @@ impl Hub {
         let sessions = shard.entry(session.user).or_default();
         let first = sessions.is_empty();
         if sessions.len() >= SESSIONS_PER_USER {
-            sessions[0].end(End { code: close_code::GOING_AWAY, message: "this user has too many sessions" });
+            let oldest = sessions.remove(0);
+            self.metrics.sessions.dec();
+            oldest.end(End { code: close_code::GOING_AWAY, message: "this user has too many sessions" });
         }
         sessions.push(session);
         first
@@ -189,6 +191,8 @@ mod tests {
         assert!(!oldest.has_ended());
         open(&hub, 1, 10);
         assert!(oldest.has_ended());
+        assert_eq!(hub.len(), SESSIONS_PER_USER, "it counts no more");
+        assert!(!hub.unregister(&oldest));
     }
 
     #[test]

@@ -8,11 +8,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use banter_model::{Action, Command, ConversationId, EventId, Mention, Refusal, Seq, Tag, UserId, mention};
+use banter_model::{Action, Command, ConversationId, EventId, Mention, Objection, Refusal, Seq, Tag, UserId, mention};
 use banter_protocol::frame::{self, ClientFrame};
 use banter_protocol::{ErrorCode, ServerFrame};
+use banter_store::directory::DirectoryError;
 use banter_store::queue::PushError;
-use banter_store::{Envelope, Origin};
+use banter_store::{Envelope, Origin, StoreError};
 
 use crate::conversations::{receipts, sync};
 use crate::gateway::Gateway;
@@ -42,10 +43,49 @@ struct Asked {
     conversation: ConversationId,
 }
 
+/// A command as it goes to the worker.
+struct Prepared {
+    action: Action,
+    id: EventId,
+    objection: Option<Objection>,
+}
+
+/// Why a check said nothing.
+enum Unsaid {
+    /// The command cannot be, whatever happened before.
+    Refused(Refusal),
+    /// What it depends on could not be read.
+    Unchecked,
+}
+
+impl From<Refusal> for Unsaid {
+    fn from(refusal: Refusal) -> Self {
+        Unsaid::Refused(refusal)
+    }
+}
+
+impl From<StoreError> for Unsaid {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "history");
+        Unsaid::Unchecked
+    }
+}
+
+impl From<DirectoryError> for Unsaid {
+    fn from(error: DirectoryError) -> Self {
+        tracing::error!(%error, "directory");
+        Unsaid::Unchecked
+    }
+}
+
 impl Gateway {
     /// Takes one frame of a session that stands.
     pub fn take(self: &Arc<Self>, session: &Arc<Session>, json: &[u8]) -> Taken {
         self.node.metrics.frames_taken.inc();
+        if session.has_ended() {
+            // Signed out, perhaps: nothing is done in its name any more.
+            return Taken::Done;
+        }
         let frame = match serde_json::from_slice(json) {
             Ok(frame) => frame,
             Err(error) => {
@@ -58,7 +98,7 @@ impl Gateway {
             return Taken::Done;
         }
         let rate = self.frame_rate;
-        match session.frame_rate.check(self.milliseconds(), rate.per_second, rate.burst) {
+        match session.frame_rate.check(self.milliseconds(), rate.per_second, rate.burst, cost(&frame)) {
             Ok(()) => self.handle(session, frame),
             // Slowed down rather than refused: what a device sends stays in order, and nothing has to be sent again.
             Err(wait_ms) => self.waiting(session, async move |gateway, session| {
@@ -133,16 +173,16 @@ impl Gateway {
         if self.needs_no_waiting(session.user, asked.conversation, &action)
             && let Ok(id) = self.node.ids.try_next()
         {
-            return self.queue(session, asked, action, EventId(id));
+            return self.queue(session, asked, Prepared { action, id: EventId(id), objection: None });
         }
         self.waiting(session, async move |gateway, session| {
             match gateway.prepare(session.user, asked.conversation, action).await {
-                Ok((action, id)) => {
-                    if let Taken::Waiting(waiting) = gateway.queue(&session, asked, action, id) {
+                Ok(prepared) => {
+                    if let Taken::Waiting(waiting) = gateway.queue(&session, asked, prepared) {
                         waiting.await;
                     }
                 }
-                Err(failure) => gateway.answer_failure(&session, asked, &failure),
+                Err(refusal) => gateway.answer_failure(&session, asked, &refusal.into()),
             }
         })
     }
@@ -161,46 +201,52 @@ impl Gateway {
         allowed && !text.contains('@')
     }
 
-    /// Checks what needs waiting: blocks and settings, what the sender may see, and who is named in the text.
-    async fn prepare(
-        &self,
-        user: UserId,
-        conversation: ConversationId,
-        mut action: Action,
-    ) -> Result<(Action, EventId), Failure> {
+    /// Checks what needs waiting: blocks and settings, what the sender may see, and who is named in the text. What cannot be looked
+    /// up, or is objected to, goes along to the worker, who knows whether the command was stored before.
+    async fn prepare(&self, user: UserId, conversation: ConversationId, mut action: Action) -> Result<Prepared, Refusal> {
+        let checked = self.check(user, conversation, &mut action).await;
+        let id = self.node.ids.next().await;
+        let (objection, id) = match (checked, id) {
+            (Ok(objection), Ok(id)) => (objection, id),
+            (Err(Unsaid::Refused(refusal)), _) => return Err(refusal),
+            // Without an id it makes no event; 0 is no id.
+            (Err(Unsaid::Unchecked), _) | (Ok(_), Err(_)) => (Some(Objection::Unchecked), 0),
+        };
+        Ok(Prepared { action, id: EventId(id), objection })
+    }
+
+    async fn check(&self, user: UserId, conversation: ConversationId, action: &mut Action) -> Result<Option<Objection>, Unsaid> {
         let node = &self.node;
+        let mut objection = None;
         match conversation {
             ConversationId::Direct(..) => {
                 let peer = conversation.peer_of(user).ok_or(Refusal::NotAMember)?;
                 // Taking back one's own words is always allowed.
                 if !matches!(action, Action::Redact { .. }) {
-                    let relation =
-                        node.relations.of(user, peer).await.map_err(|_| Failure::Unavailable(ErrorCode::StorageUnavailable))?;
-                    let relation = relation.ok_or(Failure::Unavailable(ErrorCode::UnknownUser))?;
-                    if !relation.may_write() {
-                        return Err(Failure::Unavailable(ErrorCode::MayNotWrite));
-                    }
+                    objection = match node.relations.of(user, peer).await? {
+                        None => Some(Objection::UnknownUser),
+                        Some(relation) if !relation.may_write() => Some(Objection::MayNotWrite),
+                        Some(_) => None,
+                    };
                 }
             }
             ConversationId::Group(_) => {
-                if let Some(seq) = named_place(&action) {
-                    let membership = node.history.membership(user, conversation).await.map_err(Failure::from_store)?;
-                    let membership = membership.ok_or(Refusal::NotAMember)?;
+                if let Some(seq) = named_place(action) {
+                    let membership = node.history.membership(user, conversation).await?.ok_or(Refusal::NotAMember)?;
                     if !membership.sees(seq) {
                         return Err(Refusal::UnknownMessage { seq }.into());
                     }
                 }
             }
         }
-        if let Action::Send { text, mentions, .. } | Action::Edit { text, mentions, .. } = &mut action {
+        if let Action::Send { text, mentions, .. } | Action::Edit { text, mentions, .. } = action {
             *mentions = self.mentions(conversation, text).await?;
         }
-        let id = node.ids.next().await.map_err(|_| Failure::Unavailable(ErrorCode::ClockBehind))?;
-        Ok((action, EventId(id)))
+        Ok(objection)
     }
 
     /// The members that `text` names.
-    async fn mentions(&self, conversation: ConversationId, text: &str) -> Result<Vec<Mention>, Failure> {
+    async fn mentions(&self, conversation: ConversationId, text: &str) -> Result<Vec<Mention>, Unsaid> {
         let candidates = mention::find(text);
         if candidates.is_empty() {
             return Ok(Vec::new());
@@ -208,11 +254,11 @@ impl Gateway {
         let members: Vec<UserId> = match conversation {
             ConversationId::Direct(low, high) => vec![low, high],
             ConversationId::Group(_) => {
-                let roster = self.node.history.roster(conversation).await.map_err(Failure::from_store)?;
+                let roster = self.node.history.roster(conversation).await?;
                 roster.unwrap_or_default().members.iter().map(|member| member.user).collect()
             }
         };
-        let users = self.node.directory.users(&members).await.map_err(|_| Failure::Unavailable(ErrorCode::StorageUnavailable))?;
+        let users = self.node.directory.users(&members).await?;
         let found = candidates.into_iter().filter_map(|candidate| {
             let user = users.iter().find(|user| user.handle == candidate.handle)?.id;
             Some(Mention { user, start: candidate.start, length: candidate.length })
@@ -221,21 +267,23 @@ impl Gateway {
     }
 
     /// Hands a command that was checked to the queue; waits when it is full.
-    fn queue(self: &Arc<Self>, session: &Arc<Session>, asked: Asked, action: Action, id: EventId) -> Taken {
+    fn queue(self: &Arc<Self>, session: &Arc<Session>, asked: Asked, prepared: Prepared) -> Taken {
         let Asked { tag, conversation } = asked;
+        let Prepared { action, id, objection } = prepared;
+        let weight = action.weight();
         let command = Command { conversation, sender: session.user, device: session.device, tag: Some(tag), id, action };
         let origin = Origin { gateway: self.node.number, session: session.number };
-        session.asked();
-        match self.node.queue.try_push(Envelope { command, origin }) {
+        session.asked(weight);
+        match self.node.queue.try_push(Envelope { command, origin, objection }) {
             Ok(()) => Taken::Done,
             Err(PushError::Full(envelope)) => self.waiting(session, async move |gateway, session| {
                 if gateway.node.queue.push(*envelope).await.is_err() {
-                    session.answered();
+                    session.answered(weight);
                     gateway.answer_failure(&session, asked, &Failure::Unavailable(ErrorCode::ShuttingDown));
                 }
             }),
             Err(PushError::Closed) => {
-                session.answered();
+                session.answered(weight);
                 self.answer_failure(session, asked, &Failure::Unavailable(ErrorCode::ShuttingDown));
                 Taken::Done
             }
@@ -341,6 +389,15 @@ fn sentence(error: &serde_json::Error) -> String {
         sentence.push_str(" ...");
     }
     sentence
+}
+
+/// What a frame counts for in its session's rate: about the work it makes, next to a message.
+fn cost(frame: &ClientFrame) -> u32 {
+    match frame {
+        ClientFrame::Sync(_) => 20,
+        ClientFrame::Presence(_) => 10,
+        _ => 1,
+    }
 }
 
 /// The earlier event that an action names: the message it amends or answers.

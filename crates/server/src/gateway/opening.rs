@@ -33,6 +33,9 @@ impl Rejected {
     /// The first frame did not come.
     pub const TOO_LATE: Rejected =
         Rejected::new(close_code::HELLO_EXPECTED, ErrorCode::RequestTimeout, "hello or resume has to come within 10 s");
+    const TOO_MANY: Rejected =
+        Rejected::new(close_code::GOING_AWAY, ErrorCode::RateLimited, "this user opens sessions too fast: wait a moment");
+    const SHUTTING_DOWN: Rejected = Rejected::new(close_code::GOING_AWAY, ErrorCode::ShuttingDown, "the server is going down");
     const FORGED: Rejected =
         Rejected::new(close_code::UNAUTHENTICATED, ErrorCode::Unauthenticated, "the access token is not one of this server's");
     const EXPIRED: Rejected =
@@ -62,6 +65,10 @@ impl Gateway {
             InvalidToken::Forged => Rejected::FORGED,
             InvalidToken::Expired => Rejected::EXPIRED,
         })?;
+        if self.is_ending() {
+            return Err(Rejected::SHUTTING_DOWN);
+        }
+        node.rate_limits.request(access.user, clock::now()).map_err(|_| Rejected::TOO_MANY)?;
         let session = Arc::new(Session::new(node.hub.next_number(), access.user, access.device, transport, self.seconds()));
         self.give(
             &session,

@@ -170,7 +170,7 @@ pub async fn poll(
 
 /// `POST /v1/sessions/{session}/frames`.
 pub async fn post(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>, body: Body) -> Response {
-    let Some(poll) = gateway.polls.get(&name) else { return gateway.unknown_session() };
+    let Some(poll) = gateway.polls.get(&name).filter(|poll| !poll.session.has_ended()) else { return gateway.unknown_session() };
     let json = match read(body, POST_BYTES).await {
         Ok(json) => json,
         Err(error) => return gateway.refused(error),
@@ -224,7 +224,8 @@ impl Gateway {
 
     fn refused(&self, (code, message): (ErrorCode, String)) -> Response {
         self.node.metrics.refused(code.code());
-        let retry_after = (code == ErrorCode::Busy).then_some(1);
+        let waiting_helps = matches!(code, ErrorCode::Busy | ErrorCode::RateLimited | ErrorCode::ShuttingDown);
+        let retry_after = waiting_helps.then_some(1);
         let body = ErrorBody { code: code.code().to_owned(), message, retry_after };
         let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = answer(status, serde_json::to_string(&body).unwrap_or_default());

@@ -142,14 +142,17 @@ impl Session {
         !outbox.frames.is_empty() || outbox.end.is_some()
     }
 
-    /// Ends the session; the first reason given stands. One that reads too slowly gets nothing more, others get what waits.
+    /// Ends the session; the first reason given stands, unless a later one allows no delay. One that was signed out or reads too slowly gets nothing more, others
+    /// get what waits. Nothing more is taken from it.
     pub fn end(&self, end: End) {
         let mut outbox = self.outbox.lock();
-        if outbox.end.is_none() {
+        let at_once = matches!(end.code, close_code::TOO_SLOW | close_code::SIGNED_OUT);
+        if at_once {
+            outbox.frames = VecDeque::new();
+        }
+        // What is under way to one that takes nothing would keep any other end waiting.
+        if outbox.end.is_none() || at_once {
             outbox.end = Some(end);
-            if end.code == close_code::TOO_SLOW {
-                outbox.frames = VecDeque::new();
-            }
         }
         drop(outbox);
         self.waker.wake();
@@ -180,22 +183,22 @@ impl Session {
         self.waker.wake();
     }
 
-    /// A command of this session went into the queue.
-    pub fn asked(&self) {
-        self.unanswered.fetch_add(1, Ordering::AcqRel);
+    /// A command of this session, of this [weight](banter_model::Action::weight), goes into the queue.
+    pub fn asked(&self, weight: u32) {
+        self.unanswered.fetch_add(weight, Ordering::AcqRel);
     }
 
-    /// A command of this session was answered.
-    pub fn answered(&self) {
-        let before = self.unanswered.fetch_sub(1, Ordering::AcqRel);
-        if before as usize == UNANSWERED_PER_SESSION {
+    /// A command of this session, of this weight, was answered.
+    pub fn answered(&self, weight: u32) {
+        let before = self.unanswered.fetch_sub(weight, Ordering::AcqRel);
+        if before >= UNANSWERED_PER_SESSION && before - weight < UNANSWERED_PER_SESSION {
             self.waker.wake();
         }
     }
 
     /// May it send more before it has answers?
     pub fn may_ask(&self) -> bool {
-        (self.unanswered.load(Ordering::Acquire) as usize) < UNANSWERED_PER_SESSION
+        self.unanswered.load(Ordering::Acquire) < UNANSWERED_PER_SESSION
     }
 
     /// Something came from the device at `now` (seconds on the gateway's clock).
@@ -270,14 +273,26 @@ mod tests {
     }
 
     #[test]
+    fn being_signed_out_waits_for_nothing() {
+        let session = session();
+        session.push(frame("a"));
+        session.end(End { code: close_code::GOING_AWAY, message: "down" });
+        let signed_out = End { code: close_code::SIGNED_OUT, message: "signed out" };
+        session.end(signed_out);
+        let (frames, end) = session.take(10);
+        assert!(frames.is_empty());
+        assert_eq!(end, Some(signed_out));
+    }
+
+    #[test]
     fn unanswered_commands_are_bounded() {
         let session = session();
         for _ in 0..UNANSWERED_PER_SESSION {
             assert!(session.may_ask());
-            session.asked();
+            session.asked(1);
         }
         assert!(!session.may_ask());
-        session.answered();
+        session.answered(1);
         assert!(session.may_ask());
     }
 }

@@ -10,6 +10,7 @@ use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -121,7 +122,7 @@ impl SocketTask {
     }
 
     fn may_take(&self) -> bool {
-        self.waiting.is_none() && self.session.may_ask()
+        self.waiting.is_none() && self.session.may_ask() && !self.session.has_ended()
     }
 
     /// Reads once, and takes the frames that are whole.
@@ -217,7 +218,9 @@ impl SocketTask {
                     // One that takes nothing any more is closed without being written to.
                     let (_, end) = self.session.take(0);
                     return match end {
-                        Some(end) if end.code == close_code::TOO_SLOW => Poll::Ready(Finish::End(end)),
+                        Some(end) if matches!(end.code, close_code::TOO_SLOW | close_code::SIGNED_OUT) => {
+                            Poll::Ready(Finish::End(end))
+                        }
                         _ => Poll::Pending,
                     };
                 }
@@ -271,12 +274,34 @@ impl Future for SocketTask {
         let task = &mut *self;
         task.session.register_context(context);
         let finish = ready!(task.turn(context));
-        task.gateway.forget(&task.session);
         if let (Finish::End(end), Some(stream)) = (finish, task.stream.take()) {
             task.gateway.node.metrics.closed(end.code);
-            tokio::spawn(close(stream, std::mem::take(&mut task.writing), task.written, end));
+            // Counted before the session is forgotten: a server that goes down waits for both.
+            let closing = Closing::new(task.gateway.clone());
+            let (writing, written) = (std::mem::take(&mut task.writing), task.written);
+            tokio::spawn(async move {
+                close(stream, writing, written, end).await;
+                drop(closing);
+            });
         }
+        task.gateway.forget(&task.session);
         Poll::Ready(())
+    }
+}
+
+/// A WebSocket that is being told why it ends.
+struct Closing(Arc<Gateway>);
+
+impl Closing {
+    fn new(gateway: Arc<Gateway>) -> Self {
+        gateway.closing.fetch_add(1, Ordering::AcqRel);
+        Closing(gateway)
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.closing.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

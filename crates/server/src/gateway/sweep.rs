@@ -1,6 +1,7 @@
 //! Ends sessions that are silent or take nothing, all with one timer.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use banter_protocol::close_code;
@@ -47,10 +48,16 @@ impl Gateway {
         }
     }
 
-    /// Ends every session, since the server is going down: devices come back to the next one.
+    /// Ends every session and begins no more, since the server is going down: devices come back to the next one.
     pub fn end_all(&self) {
+        self.ending.store(true, Ordering::Release);
         let end = End { code: close_code::GOING_AWAY, message: "the server is going down" };
         self.node.hub.for_each(|session| session.end(end));
+        // Those over polling learn it from the poll that waits, or from the next one.
+        self.polls.take_out(|session| {
+            self.forget(session);
+            false
+        });
     }
 }
 

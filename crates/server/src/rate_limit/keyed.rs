@@ -48,7 +48,7 @@ impl<K: Hash + Eq> KeyedLimit<K> {
             generations.before = std::mem::take(&mut generations.lately);
         }
         let known = generations.lately.get(&key).or_else(|| generations.before.get(&key)).copied();
-        let next = step(known.unwrap_or(0), now, self.interval, self.burst);
+        let next = step(known.unwrap_or(0), now, self.interval, self.burst, 1);
         // A refused key is moved up too: an attacker who goes on is not forgotten.
         generations.lately.insert(key, next.ok().or(known).unwrap_or(now));
         next.map(drop).map_err(|micros| Limited { retry_after: micros.div_ceil(1_000_000) })

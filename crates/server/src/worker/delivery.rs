@@ -25,6 +25,8 @@ pub struct Outcome {
     pub conversation: ConversationId,
     /// The device's number for it.
     pub tag: Option<Tag>,
+    /// What the command counted for in its session's room (see [`banter_model::Action::weight`]).
+    pub weight: u32,
     /// The event it made, now or before, or why it made none.
     pub answer: Result<Stored, Failure>,
     /// For the others, when it made an event now.

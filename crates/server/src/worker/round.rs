@@ -1,27 +1,40 @@
 //! One round of a worker: everything that waits is folded, stored with one write, and only then answered.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use banter_model::fold::{self, Outcome as Folded, Target};
 use banter_model::membership::{self, Membership};
-use banter_model::{Action, Command, Conversation, ConversationId, Event, EventBody, Seq, UserId, amend};
-use banter_protocol::ServerFrame;
+use banter_model::{
+    Action, Command, Conversation, ConversationId, DeviceId, Event, EventBody, Objection, Refusal, Seq, Tag, UserId, amend,
+};
+use banter_protocol::{ErrorCode, ServerFrame};
 use banter_store::history::MentionChange;
 use banter_store::{Envelope, History, HistoryBatch, PartitionReader, StoreError};
+use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
 
 use crate::gateway::EncodedFrame;
 use crate::metrics::Metrics;
 use crate::worker::Failure;
 use crate::worker::delivery::{Delivery, News, Outcome, Stored};
+use crate::worker::held::Held;
 
 /// Most commands in one round.
 const ROUND_COMMANDS: usize = 1_024;
 
-/// Conversations whose state a worker keeps in memory; of others it is read again when something happens there.
+/// Conversations that a worker expects to keep in memory; of others the state is read again when something happens there.
 const KEPT_CONVERSATIONS: usize = 8_192;
+/// Bytes that the conversations kept in memory take together, at most.
+const KEPT_BYTES_IN_ALL: u64 = 16 << 20;
+/// About what a conversation takes without its windows and members, in bytes; with the next two, for [`KEPT_BYTES_IN_ALL`].
+const KEPT_BYTES: usize = 320;
+/// About what the window of a device takes.
+const WINDOW_BYTES: usize = 64;
+/// About what a member takes, in the roster and in the list that deliveries share.
+const MEMBER_BYTES: usize = 32;
 
 /// Applies the commands of one partition. The only writer of its logs.
 pub struct Worker {
@@ -29,13 +42,25 @@ pub struct Worker {
     history: Arc<dyn History>,
     delivery: Arc<dyn Delivery>,
     metrics: Arc<Metrics>,
-    kept: Cache<ConversationId, Kept>,
+    kept: Cache<ConversationId, Kept, KeptWeight>,
+    held: Held,
 }
 
 /// The state of a conversation, and its members as deliveries share them.
 struct Kept {
     conversation: Conversation,
     members: Arc<[UserId]>,
+}
+
+/// What a kept conversation counts for: about its bytes in memory.
+#[derive(Clone)]
+struct KeptWeight;
+
+impl Weighter<ConversationId, Kept> for KeptWeight {
+    fn weight(&self, _: &ConversationId, kept: &Kept) -> u64 {
+        let conversation = &kept.conversation;
+        (KEPT_BYTES + conversation.head.tags.len() * WINDOW_BYTES + conversation.roster.members.len() * MEMBER_BYTES) as u64
+    }
 }
 
 impl Kept {
@@ -49,10 +74,14 @@ impl Kept {
 #[derive(Default)]
 struct Round {
     conversations: HashMap<ConversationId, Kept>,
+    /// Those in which something happened.
+    touched: HashSet<ConversationId>,
     rosters_changed: Vec<ConversationId>,
     events: HashMap<(ConversationId, Seq), Event>,
     memberships: HashMap<(UserId, ConversationId), Membership>,
     batch: HistoryBatch,
+    /// The tagged commands of the round.
+    asked: Vec<(ConversationId, DeviceId, Tag)>,
     outcomes: Vec<Outcome>,
 }
 
@@ -64,7 +93,14 @@ impl Worker {
         delivery: Arc<dyn Delivery>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Worker { reader, history, delivery, metrics, kept: Cache::new(KEPT_CONVERSATIONS) }
+        Worker {
+            reader,
+            history,
+            delivery,
+            metrics,
+            kept: Cache::with_weighter(KEPT_CONVERSATIONS, KEPT_BYTES_IN_ALL, KeptWeight),
+            held: Held::default(),
+        }
     }
 
     /// Works until the queue is closed and empty.
@@ -79,20 +115,31 @@ impl Worker {
         self.metrics.commands.inc_by(commands.len() as u64);
         let mut round = Round::default();
         round.batch.partition = self.reader.partition();
+        // Only for what is held up: nothing that is stored depends on it.
+        let now = Instant::now();
         for (position, envelope) in commands {
             round.batch.position = position;
             let (origin, sender) = (envelope.origin, envelope.command.sender);
             let (conversation, tag) = (envelope.command.conversation, envelope.command.tag);
-            let (answer, news) = match self.apply(&mut round, position, envelope).await {
+            let (device, weight) = (envelope.command.device, envelope.command.action.weight());
+            let applied = match tag {
+                Some(tag) if self.held.must_wait(conversation, device, tag, now) => Err(Failure::Unavailable(ErrorCode::Busy)),
+                _ => self.apply(&mut round, position, envelope).await,
+            };
+            if let (Some(tag), Err(Failure::Unavailable(_))) = (tag, &applied) {
+                self.held.hold(conversation, device, tag, now);
+            }
+            let (answer, news) = match applied {
                 Ok((stored, news)) => (Ok(stored), news),
                 Err(failure) => (Err(failure), None),
             };
-            round.outcomes.push(Outcome { origin, sender, conversation, tag, answer, news });
+            round.asked.extend(tag.map(|tag| (conversation, device, tag)));
+            round.outcomes.push(Outcome { origin, sender, conversation, tag, weight, answer, news });
         }
-        let Round { conversations, rosters_changed, events, memberships, mut batch, mut outcomes } = round;
+        let Round { conversations, touched, rosters_changed, events, memberships, mut batch, asked, mut outcomes } = round;
         if !events.is_empty() {
             self.metrics.events.inc_by(outcomes.iter().filter(|outcome| outcome.news.is_some()).count() as u64);
-            batch.heads.extend(conversations.iter().map(|(id, kept)| (*id, kept.conversation.head.clone())));
+            batch.heads.extend(touched.iter().filter_map(|id| Some((*id, conversations.get(id)?.conversation.head.clone()))));
             batch
                 .rosters
                 .extend(rosters_changed.iter().filter_map(|id| Some((*id, conversations.get(id)?.conversation.roster.clone()))));
@@ -100,11 +147,15 @@ impl Worker {
             batch.memberships.extend(memberships.into_iter().map(|((user, id), membership)| (user, id, membership)));
             if let Err(error) = self.history.commit(batch).await {
                 fail(&mut outcomes, error);
+                for (conversation, device, tag) in asked {
+                    self.held.hold(conversation, device, tag, now);
+                }
                 self.delivery.deliver(outcomes);
                 return;
             }
         }
-        for (id, kept) in conversations {
+        // What does not exist is not worth remembering: anybody can name it.
+        for (id, kept) in conversations.into_iter().filter(|(_, kept)| kept.conversation.head.seq > 0) {
             self.kept.insert(id, kept);
         }
         self.delivery.deliver(outcomes);
@@ -112,9 +163,18 @@ impl Worker {
 
     /// Folds one command. Reads what the fold has to know; a failed read refuses this command alone.
     async fn apply(&mut self, round: &mut Round, position: u64, envelope: Envelope) -> Result<(Stored, Option<News>), Failure> {
-        let command = envelope.command;
+        let Envelope { command, objection, .. } = envelope;
         let id = command.conversation;
         self.load(round, id).await?;
+        if let Some(objection) = objection
+            && round.conversations.get(&id).is_some_and(|kept| fold::objected(&kept.conversation, &command))
+        {
+            return Err(match objection {
+                Objection::UnknownUser => Refusal::UnknownUser.into(),
+                Objection::MayNotWrite => Refusal::MayNotWrite.into(),
+                Objection::Unchecked => Failure::Unavailable(ErrorCode::StorageUnavailable),
+            });
+        }
         let target_event = match command.action.target() {
             Some(seq) => load_event(&*self.history, round, id, seq).await?,
             None => None,
@@ -126,7 +186,7 @@ impl Worker {
             _ => Vec::new(),
         };
         // The conversation was loaded above.
-        let kept = round.conversations.get_mut(&id).ok_or(Failure::Unavailable(banter_protocol::ErrorCode::Internal))?;
+        let kept = round.conversations.get_mut(&id).ok_or(Failure::Unavailable(ErrorCode::Internal))?;
         let target = target_event.as_ref().map(Target::of);
         match fold::apply(&mut kept.conversation, position, command, target.as_ref()) {
             Folded::Refused(refusal) => Err(refusal.into()),
@@ -142,9 +202,10 @@ impl Worker {
                     None => self.history.find_tag(id, device, tag, at_most).await.map_err(Failure::from_store)?,
                 };
                 // Noted but not found: so far back that the device has to look for itself.
-                event.map(|event| (stored(&event), None)).ok_or(Failure::Refused(banter_model::Refusal::StaleTag))
+                event.map(|event| (stored(&event), None)).ok_or(Failure::Refused(Refusal::StaleTag))
             }
             Folded::Applied { event, forgotten } => {
+                round.touched.insert(id);
                 if let Some((user, marker)) = forgotten {
                     round.batch.read.push((user, id, marker));
                 }

@@ -193,7 +193,11 @@ impl World {
         let id = EventId(self.node.ids.try_next().unwrap());
         let tag = Some(Tag::new(tag).unwrap());
         let command = Command { conversation, sender: who.user, device: who.device, tag, id, action };
-        self.node.queue.push(Envelope { command, origin: Origin { gateway: NUMBER, session: 0 } }).await.unwrap();
+        self.node
+            .queue
+            .push(Envelope { command, origin: Origin { gateway: NUMBER, session: 0 }, objection: None })
+            .await
+            .unwrap();
         loop {
             let head = self.head(conversation).await;
             if head > before {

@@ -118,7 +118,7 @@ async fn many_conversations_come_in_parts() {
         let id = EventId(world.node.ids.next().await.unwrap());
         let command =
             banter_model::Command { conversation: *group, sender: ada.user, device: DeviceId(1), tag: None, id, action };
-        world.node.queue.push(Envelope { command, origin: Origin { gateway: 3, session: 0 } }).await.unwrap();
+        world.node.queue.push(Envelope { command, origin: Origin { gateway: 3, session: 0 }, objection: None }).await.unwrap();
     }
     // One more in each partition: when the last is answered, all before it are stored.
     for group in 2_000..2_064 {

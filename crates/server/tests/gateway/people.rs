@@ -36,6 +36,22 @@ async fn a_blocked_user_is_refused_until_unblocked() {
 }
 
 #[tokio::test]
+async fn a_message_stored_before_the_block_gets_its_first_answer_again() {
+    let world = World::start().await;
+    let [ada, bob] = world.people(["ada", "bob"]).await;
+    let talk = direct(&ada, &bob);
+    let mut at_ada = Socket::open(&world, &ada).await;
+    let first = at_ada.say(1, talk, "one").await;
+    world.api(&bob, "PUT", &format!("/v1/blocks/{}", ada.user), None).await;
+    // The answer may have been lost on its way, and the device asks again.
+    at_ada.send(send(1, talk, "one")).await;
+    assert_eq!(at_ada.expect("sent").await, first);
+    at_ada.send(send(2, talk, "two")).await;
+    assert_eq!(at_ada.refused().await, "may_not_write");
+    assert_eq!(world.head(&bob, talk).await, 1);
+}
+
+#[tokio::test]
 async fn friends_only_means_friends_only() {
     let world = World::start().await;
     let [ada, bob] = world.people(["ada", "bob"]).await;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::polling::Polling;
 use crate::support::socket::Socket;
-use crate::support::{World, direct, http, send};
+use crate::support::{World, direct, http, send, soon};
 
 #[tokio::test]
 async fn a_conversation_over_polling() {
@@ -172,4 +172,23 @@ async fn posts_are_bounded_and_taken_in_order() {
     assert_eq!(polling.post(json!(too_many)).await.refusal(), (413, "too_large"));
     polling.send(json!([])).await;
     assert_eq!(world.metric("frames_taken_total").await, 200);
+}
+
+#[tokio::test]
+async fn a_device_that_was_signed_out_cannot_go_on_writing() {
+    let world = World::start().await;
+    let [ada, bob] = world.people(["ada", "bob"]).await;
+    let other = world.another_device(&ada).await;
+    let talk = direct(&ada, &bob);
+    let polling = Polling::open(&world, &other).await;
+    polling.send(json!([send(1, talk, "one")])).await;
+    soon("the message is stored", async {
+        while world.head(&ada, talk).await < 1 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    world.api(&ada, "DELETE", &format!("/v1/devices/{}", other.device), None).await;
+    assert_eq!(polling.post(json!([send(2, talk, "two")])).await.refusal(), (404, "unknown_session"));
+    assert_eq!(world.head(&ada, talk).await, 1);
 }

@@ -24,6 +24,7 @@ pub fn envelope(conversation: ConversationId, number: u64) -> Envelope {
             action: Action::Send { text: format!("text {number}"), reply_to: None, mentions: Vec::new() },
         },
         origin: Origin { gateway: 3, session: number },
+        objection: None,
     }
 }
 

@@ -1,47 +1,65 @@
-//! The command queue in memory: one bounded channel for each partition.
+//! The command queue in memory: one channel for each partition, bounded by what the commands weigh.
 //!
 //! It loses nothing that was promised: a command is answered only after the history has synced it, and a device resends
 //! what was not answered.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use banter_model::partition::partition_of;
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::queue::{CommandQueue, Envelope, PartitionReader, PushError};
 
 /// The writing end of all partitions.
 pub struct EmbeddedQueue {
-    senders: Vec<mpsc::Sender<Envelope>>,
+    partitions: Vec<Partition>,
+    capacity: u32,
     closed: watch::Sender<bool>,
+}
+
+struct Partition {
+    /// Unbounded by itself: every command in it holds its share of `room`.
+    sender: mpsc::UnboundedSender<Queued>,
+    room: Arc<Semaphore>,
+}
+
+/// A command, and the room it takes until it is taken out.
+struct Queued {
+    envelope: Envelope,
+    _room: OwnedSemaphorePermit,
 }
 
 /// The reading end of one partition.
 pub struct EmbeddedReader {
     partition: u32,
     position: u64,
-    receiver: mpsc::Receiver<Envelope>,
+    receiver: mpsc::UnboundedReceiver<Queued>,
+    /// Kept while it is empty, so that a batch costs no allocation of its own.
+    taken: Vec<Queued>,
     closed: watch::Receiver<bool>,
 }
 
 impl EmbeddedQueue {
-    /// A queue of `partitions`, each of which holds at most `capacity` commands, and the readers in order of the
-    /// partitions. The first command of partition `n` gets the position after `start_positions[n]`.
+    /// A queue of `partitions`, each of which holds commands that weigh at most `capacity` together, and the readers in order
+    /// of the partitions. The first command of partition `n` gets the position after `start_positions[n]`.
     ///
     /// # Panics
     /// When `partitions` or `capacity` is 0, or `start_positions` has another length: nothing could be queued then.
-    pub fn new(partitions: u32, capacity: usize, start_positions: &[u64]) -> (EmbeddedQueue, Vec<EmbeddedReader>) {
+    pub fn new(partitions: u32, capacity: u32, start_positions: &[u64]) -> (EmbeddedQueue, Vec<EmbeddedReader>) {
         assert!(partitions > 0 && capacity > 0, "a queue has at least one partition and room for one command");
         assert_eq!(start_positions.len(), partitions as usize, "each partition starts after one position");
         let (closed, is_closed) = watch::channel(false);
-        let (senders, readers) = (0..partitions)
+        let (partitions, readers) = (0..partitions)
             .zip(start_positions)
             .map(|(partition, position)| {
-                let (sender, receiver) = mpsc::channel(capacity);
-                (sender, EmbeddedReader { partition, position: *position, receiver, closed: is_closed.clone() })
+                let (sender, receiver) = mpsc::unbounded_channel();
+                let reader =
+                    EmbeddedReader { partition, position: *position, receiver, taken: Vec::new(), closed: is_closed.clone() };
+                (Partition { sender, room: Arc::new(Semaphore::new(capacity as usize)) }, reader)
             })
             .unzip();
-        (EmbeddedQueue { senders, closed }, readers)
+        (EmbeddedQueue { partitions, capacity, closed }, readers)
     }
 
     /// Takes no more commands: pushing answers [`PushError::Closed`], also to those that wait for room. The readers get
@@ -50,14 +68,26 @@ impl EmbeddedQueue {
         self.closed.send_replace(true);
     }
 
-    /// Commands that wait in `partition`; 0 if there is no such partition.
-    pub fn waiting(&self, partition: u32) -> usize {
-        self.senders.get(partition as usize).map_or(0, |sender| sender.max_capacity() - sender.capacity())
+    /// What the commands that wait in `partition` weigh; 0 if there is no such partition.
+    pub fn waiting(&self, partition: u32) -> u32 {
+        let free = self.partitions.get(partition as usize).map_or(self.capacity as usize, |found| found.room.available_permits());
+        self.capacity.saturating_sub(free as u32)
     }
 
-    fn sender(&self, envelope: &Envelope) -> &mpsc::Sender<Envelope> {
+    fn partition(&self, envelope: &Envelope) -> &Partition {
         // `partition_of` is below the number of partitions.
-        &self.senders[partition_of(envelope.command.conversation, self.partitions()) as usize]
+        &self.partitions[partition_of(envelope.command.conversation, self.partitions()) as usize]
+    }
+
+    /// The room that a command takes; one that weighs more than there is takes all of it.
+    fn room_for(&self, envelope: &Envelope) -> u32 {
+        envelope.command.action.weight().min(self.capacity)
+    }
+}
+
+impl Partition {
+    fn add(&self, envelope: Envelope, room: OwnedSemaphorePermit) -> Result<(), PushError> {
+        self.sender.send(Queued { envelope, _room: room }).map_err(|_| PushError::Closed)
     }
 }
 
@@ -65,17 +95,18 @@ impl EmbeddedQueue {
 impl CommandQueue for EmbeddedQueue {
     fn partitions(&self) -> u32 {
         // There are as many as `new` was told.
-        self.senders.len() as u32
+        self.partitions.len() as u32
     }
 
     fn try_push(&self, envelope: Envelope) -> Result<(), PushError> {
         if *self.closed.borrow() {
             return Err(PushError::Closed);
         }
-        self.sender(&envelope).try_send(envelope).map_err(|error| match error {
-            TrySendError::Full(envelope) => PushError::Full(Box::new(envelope)),
-            TrySendError::Closed(_) => PushError::Closed,
-        })
+        let partition = self.partition(&envelope);
+        match Arc::clone(&partition.room).try_acquire_many_owned(self.room_for(&envelope)) {
+            Ok(room) => partition.add(envelope, room),
+            Err(_) => Err(PushError::Full(Box::new(envelope))),
+        }
     }
 
     async fn push(&self, envelope: Envelope) -> Result<(), PushError> {
@@ -84,11 +115,14 @@ impl CommandQueue for EmbeddedQueue {
             done => return done,
         };
         let mut closed = self.closed.subscribe();
-        let sender = self.sender(&envelope);
+        let partition = self.partition(&envelope);
         tokio::select! {
             biased;
             _ = closed.wait_for(|closed| *closed) => Err(PushError::Closed),
-            sent = sender.send(envelope) => sent.map_err(|_| PushError::Closed),
+            // The semaphore is never closed.
+            room = Arc::clone(&partition.room).acquire_many_owned(self.room_for(&envelope)) => {
+                room.map_err(|_| PushError::Closed).and_then(|room| partition.add(envelope, room))
+            }
         }
     }
 }
@@ -100,7 +134,6 @@ impl PartitionReader for EmbeddedReader {
     }
 
     async fn next_batch(&mut self, limit: usize) -> Option<Vec<(u64, Envelope)>> {
-        let mut taken = Vec::with_capacity(limit.clamp(1, self.receiver.len().max(1)));
         let closed = &mut self.closed;
         // The queue closes by its flag, or by being dropped.
         let mut closing = std::pin::pin!(async { closed.wait_for(|closed| *closed).await.is_ok() });
@@ -115,13 +148,13 @@ impl PartitionReader for EmbeddedReader {
                         self.receiver.close();
                     }
                 }
-                count = self.receiver.recv_many(&mut taken, limit.max(1)) => {
+                count = self.receiver.recv_many(&mut self.taken, limit.max(1)) => {
                     if count == 0 {
                         return None;
                     }
                     let first = self.position + 1;
                     self.position += count as u64;
-                    return Some((first..).zip(taken).collect());
+                    return Some((first..).zip(self.taken.drain(..).map(|queued| queued.envelope)).collect());
                 }
             }
         }

@@ -1,0 +1,74 @@
+//! What a device wrote stays in the order in which it wrote it, also when one of its commands has to be sent again.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use banter_model::{ConversationId, DeviceId, Tag};
+
+/// The longest that later commands wait for an earlier one to be sent again: a device resends within seconds, and one that gave
+/// the earlier one up must not be shut out.
+const HELD_FOR: Duration = Duration::from_secs(60);
+/// Most devices held up at one time; beyond it nobody is, until the next failure.
+const DEVICES: usize = 10_000;
+
+/// The commands that were refused with "later", the lowest of each device in each conversation. Later ones of the same device are
+/// refused with "later" too until it comes again.
+#[derive(Debug, Default)]
+pub struct Held(HashMap<(ConversationId, DeviceId), (Tag, Instant)>);
+
+impl Held {
+    /// `tag` was refused with "later".
+    pub fn hold(&mut self, conversation: ConversationId, device: DeviceId, tag: Tag, now: Instant) {
+        if self.0.len() >= DEVICES {
+            self.0.clear();
+        }
+        let (lowest, since) = self.0.entry((conversation, device)).or_insert((tag, now));
+        (*lowest, *since) = ((*lowest).min(tag), now);
+    }
+
+    /// Has `tag` to wait for an earlier one? When it is the one waited for, or before it, nothing waits any more.
+    pub fn must_wait(&mut self, conversation: ConversationId, device: DeviceId, tag: Tag, now: Instant) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
+        let Some((lowest, since)) = self.0.get(&(conversation, device)) else { return false };
+        let waits = tag > *lowest && now.duration_since(*since) < HELD_FOR;
+        if !waits {
+            self.0.remove(&(conversation, device));
+        }
+        waits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use banter_model::GroupId;
+
+    use super::*;
+
+    const GROUP: ConversationId = ConversationId::Group(GroupId(7));
+    const PHONE: DeviceId = DeviceId(10);
+
+    fn tag(number: u64) -> Tag {
+        Tag::new(number).unwrap()
+    }
+
+    #[test]
+    fn later_ones_wait_until_the_lowest_comes_again() {
+        let (mut held, now) = (Held::default(), Instant::now());
+        assert!(!held.must_wait(GROUP, PHONE, tag(5), now));
+        held.hold(GROUP, PHONE, tag(6), now);
+        held.hold(GROUP, PHONE, tag(5), now);
+        assert!(held.must_wait(GROUP, PHONE, tag(6), now));
+        assert!(!held.must_wait(GROUP, DeviceId(11), tag(6), now));
+        assert!(!held.must_wait(GROUP, PHONE, tag(5), now));
+        assert!(!held.must_wait(GROUP, PHONE, tag(6), now));
+    }
+
+    #[test]
+    fn nobody_waits_for_ever() {
+        let (mut held, now) = (Held::default(), Instant::now());
+        held.hold(GROUP, PHONE, tag(5), now);
+        assert!(!held.must_wait(GROUP, PHONE, tag(6), now + HELD_FOR));
+    }
+}
