@@ -182,7 +182,7 @@ async fn the_doctor_sees_and_changes_nothing() {
     drop(history);
     let before = listing(&path);
     assert!(text(1).contains("no server is using it now") && text(1).contains("1 of the history's journals were checked"));
-    // No directory of users and no key yet.
+    // No directory of people and no key yet.
     assert_eq!(worst(&path, 1), Severity::Warning, "{}", text(1));
     assert_eq!(worst(&path, u64::MAX), Severity::Fault, "no disk has that much room");
     assert_eq!(listing(&path), before, "looking changed something");
