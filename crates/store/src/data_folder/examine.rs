@@ -32,14 +32,17 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// It is as it should be.
     pub(crate) fn fine(text: impl Into<String>) -> Finding {
         Finding { severity: Severity::Fine, text: text.into() }
     }
 
+    /// Somebody should look at it.
     pub(crate) fn warning(text: impl Into<String>) -> Finding {
         Finding { severity: Severity::Warning, text: text.into() }
     }
 
+    /// It has to be mended.
     pub(crate) fn fault(text: impl Into<String>) -> Finding {
         Finding { severity: Severity::Fault, text: text.into() }
     }

@@ -191,6 +191,31 @@ async fn the_doctor_sees_and_changes_nothing() {
     assert_eq!(worst(&path, 1), Severity::Fault);
 }
 
+#[tokio::test]
+async fn damaged_tables_are_told_and_where_they_are() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("data");
+    let history = open(&path);
+    history.commit(batch(1)).await.unwrap();
+    drop(history);
+    let tables = path.join("history/keyspaces");
+    let files: Vec<_> = listing(&tables).into_iter().map(|(file, ..)| file).filter(|file| file.is_file()).collect();
+    assert!(!files.is_empty());
+    for file in files {
+        let whole = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+        let folder = Arc::new(DataFolder::open(&path).unwrap());
+        match EmbeddedHistory::open(folder, options()) {
+            Err(OpenError::Damaged(text)) => {
+                assert!(text.contains(tables.to_str().unwrap()) && text.contains("backup"), "{text}");
+            }
+            Err(error) => panic!("{}: {error}", file.display()),
+            Ok(_) => panic!("opened without half of {}", file.display()),
+        }
+        std::fs::write(&file, whole).unwrap();
+    }
+}
+
 /// Every file below a folder, with its size and the time of its last change.
 fn listing(path: &std::path::Path) -> Vec<(std::path::PathBuf, u64, std::time::SystemTime)> {
     let mut found = Vec::new();
