@@ -195,25 +195,38 @@ async fn the_doctor_sees_and_changes_nothing() {
 async fn damaged_tables_are_told_and_where_they_are() {
     let base = tempfile::tempdir().unwrap();
     let path = base.path().join("data");
-    let history = open(&path);
-    history.commit(batch(1)).await.unwrap();
-    drop(history);
+    // Small, so that there are tables soon.
+    let options = || HistoryOptions { memtable_bytes: 64 << 10, ..options() };
     let tables = path.join("history/keyspaces");
-    let files: Vec<_> = listing(&tables).into_iter().map(|(file, ..)| file).filter(|file| file.is_file()).collect();
-    assert!(!files.is_empty());
-    for file in files {
+    let files = || listing(&tables).into_iter().map(|(file, ..)| file).filter(|file| file.is_file());
+    let is_table = |file: &std::path::Path| file.parent().is_some_and(|folder| folder.ends_with("tables"));
+    let history = open_with(&path, options());
+    for position in 1.. {
+        if position > 1 && files().any(|file| is_table(&file)) {
+            break;
+        }
+        assert!(position < 10_000, "no table was made");
+        let events = vec![(GROUP, message(position, &"x".repeat(40_000)))];
+        history.commit(HistoryBatch { events, ..batch(position) }).await.unwrap();
+    }
+    drop(history);
+    let mut damaged = 0;
+    for file in files().filter(|file| is_table(file) || file.ends_with("current")) {
         let whole = std::fs::read(&file).unwrap();
-        std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+        std::fs::write(&file, &whole[..whole.len() / 4]).unwrap();
         let folder = Arc::new(DataFolder::open(&path).unwrap());
         match EmbeddedHistory::open(folder, options()) {
             Err(OpenError::Damaged(text)) => {
                 assert!(text.contains(tables.to_str().unwrap()) && text.contains("backup"), "{text}");
             }
             Err(error) => panic!("{}: {error}", file.display()),
-            Ok(_) => panic!("opened without half of {}", file.display()),
+            Ok(_) => panic!("opened without most of {}", file.display()),
         }
         std::fs::write(&file, whole).unwrap();
+        damaged += usize::from(is_table(&file));
     }
+    assert!(damaged > 0, "no table is left");
+    drop(open_with(&path, options()));
 }
 
 /// Every file below a folder, with its size and the time of its last change.
