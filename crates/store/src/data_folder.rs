@@ -10,6 +10,7 @@
 //! ```
 
 mod examine;
+mod format_file;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -17,21 +18,15 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 pub use examine::{Finding, Severity, examine};
+pub use format_file::FORMAT;
+use format_file::{FORMAT_FILE, FORMAT_FILE_NEW, Format, FormatFile, read_format, write_format};
 
-/// Version of the folder's layout that is written, and the newest that is understood.
-pub const FORMAT: u32 = 1;
-
-const FORMAT_FILE: &str = "format";
-const FORMAT_FILE_NEW: &str = "format.new";
 const LOCK_FILE: &str = "lock";
 const HISTORY: &str = "history";
 const DIRECTORY: &str = "directory.sqlite";
 const SECRET_KEY: &str = "secret";
 /// How far ids went; may be missing, for then the clock alone decides.
 const IDS: &str = "ids";
-const TITLE: &str = "banter data folder";
-/// The line of the format file which says that all parts were there.
-const COMPLETE: &str = "complete";
 /// What may lie in a folder that is not a data folder yet: what an interrupted creation leaves, and what ext4 puts in every
 /// file system.
 const NOT_FOREIGN: [&str; 3] = [FORMAT_FILE_NEW, LOCK_FILE, "lost+found"];
@@ -275,50 +270,6 @@ fn foreign_entry(path: &Path) -> io::Result<Option<String>> {
     Ok(None)
 }
 
-/// What a file named `format` is.
-enum Format {
-    Known(FormatFile),
-    /// Somebody else's file of that name.
-    Foreign,
-}
-
-/// What the folder's own `format` file says.
-#[derive(Clone, Copy)]
-struct FormatFile {
-    version: u32,
-    /// All parts were there once.
-    complete: bool,
-}
-
-fn read_format(path: &Path) -> io::Result<Option<Format>> {
-    let mut text = String::new();
-    match File::open(path.join(FORMAT_FILE)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        // A file that is not text is not ours: reading it as text then gives no version.
-        file => file?.take(1_000).read_to_string(&mut text).or_else(|error| match error.kind() {
-            io::ErrorKind::InvalidData => Ok(0),
-            _ => Err(error),
-        })?,
-    };
-    let mut lines = text.strip_prefix(TITLE).unwrap_or_default().trim_start().lines();
-    let version = lines.next().and_then(|line| line.strip_prefix("format ")?.trim().parse().ok());
-    let complete = lines.any(|line| line == COMPLETE);
-    Ok(Some(version.map_or(Format::Foreign, |version| Format::Known(FormatFile { version, complete }))))
-}
-
-/// Written whole under another name first, so that a crash never leaves half a file under the right one.
-fn write_format(path: &Path, complete: bool) -> io::Result<()> {
-    let new = path.join(FORMAT_FILE_NEW);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    writeln!(file, "{TITLE}\nformat {FORMAT}")?;
-    if complete {
-        writeln!(file, "{COMPLETE}")?;
-    }
-    file.sync_all()?;
-    fs::rename(new, path.join(FORMAT_FILE))?;
-    sync_folder(path)
-}
-
 fn write_pid(lock: &mut File) -> io::Result<()> {
     lock.seek(SeekFrom::Start(0))?;
     lock.set_len(0)?;
@@ -336,6 +287,7 @@ fn lock_holder(lock: &mut File) -> Option<u32> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use super::format_file::TITLE;
     use super::*;
 
     #[test]
