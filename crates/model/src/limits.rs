@@ -47,3 +47,5 @@ pub const USERS_PER_QUESTION: usize = 200;
 pub const DEVICES_PER_USER: usize = 20;
 /// Most conversations in one sync answer; the rest follow in further answers.
 pub const SYNC_CONVERSATIONS: usize = 500;
+/// Stretches of a log that are kept of one membership; beyond it the oldest is forgotten.
+pub const SPANS_PER_MEMBERSHIP: usize = 100;

@@ -28,6 +28,7 @@ pub struct RateLimits {
     trusted_proxy: Option<ProxyHeader>,
     sign_up: KeyedLimit<ClientAddress>,
     login_from_address: KeyedLimit<ClientAddress>,
+    login_to_handle_from_address: KeyedLimit<(Box<str>, ClientAddress)>,
     login_to_handle: KeyedLimit<Box<str>>,
     refresh: KeyedLimit<ClientAddress>,
     password: KeyedLimit<UserId>,
@@ -45,6 +46,7 @@ impl RateLimits {
             trusted_proxy: config.trusted_proxy,
             sign_up: KeyedLimit::new(config.sign_up, keys),
             login_from_address: KeyedLimit::new(config.login_from_address, keys),
+            login_to_handle_from_address: KeyedLimit::new(config.login_to_handle_from_address, keys),
             login_to_handle: KeyedLimit::new(config.login_to_handle, keys),
             refresh: KeyedLimit::new(config.refresh, keys),
             password: KeyedLimit::new(config.password, keys),
@@ -68,6 +70,8 @@ impl RateLimits {
     /// Somebody at `address` tries a password of `handle` (in its one spelling).
     pub fn login(&self, address: ClientAddress, handle: &str, now: Millis) -> Result<(), Limited> {
         self.login_from_address.check(address, now)?;
+        // The narrow ones first: what they refuse takes nothing from those who log in from elsewhere.
+        self.login_to_handle_from_address.check((handle.into(), address), now)?;
         self.login_to_handle.check(handle.into(), now)
     }
 

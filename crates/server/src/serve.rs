@@ -143,6 +143,7 @@ impl Server {
         let metrics = Arc::new(Metrics::of(history.clone()));
         let ids = Ids::open(number, &folder.path().join(IDS_FILE)).map_err(ServeError::Ids)?;
         let ids = Arc::new(ids);
+        folder.mark_complete()?;
         let hub = Arc::new(Hub::new(metrics.clone()));
         let relations = Arc::new(Relations::new(directory.clone()));
         let presence = Presence::new(directory.clone(), relations.clone(), hub.clone(), options.presence_grace);

@@ -1,7 +1,7 @@
 //! The data folder: where a single server keeps everything.
 //!
 //! ```text
-//! format             what this folder is, and the version of its layout
+//! format             what this folder is, the version of its layout, and whether all of its parts were ever there
 //! lock               locked while a server uses the folder; holds that server's process id
 //! history/           the logs (crate::embedded::history)
 //! directory.sqlite   the people (crate::directory::sql)
@@ -10,6 +10,7 @@
 //! ```
 
 mod examine;
+mod format_file;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -17,14 +18,15 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 pub use examine::{Finding, Severity, examine};
+pub use format_file::FORMAT;
+use format_file::{FORMAT_FILE, FORMAT_FILE_NEW, Format, FormatFile, read_format, write_format};
 
-/// Version of the folder's layout that is written, and the newest that is understood.
-pub const FORMAT: u32 = 1;
-
-const FORMAT_FILE: &str = "format";
-const FORMAT_FILE_NEW: &str = "format.new";
 const LOCK_FILE: &str = "lock";
-const TITLE: &str = "banter data folder";
+const HISTORY: &str = "history";
+const DIRECTORY: &str = "directory.sqlite";
+const SECRET_KEY: &str = "secret";
+/// How far ids went; may be missing, for then the clock alone decides.
+const IDS: &str = "ids";
 /// What may lie in a folder that is not a data folder yet: what an interrupted creation leaves, and what ext4 puts in every
 /// file system.
 const NOT_FOREIGN: [&str; 3] = [FORMAT_FILE_NEW, LOCK_FILE, "lost+found"];
@@ -72,6 +74,15 @@ pub enum DataFolderError {
         /// Something that lies there.
         found: String,
     },
+    /// A part of it is gone. A server that made a new one would number what is said from 1 again, know nobody, or log
+    /// everybody out.
+    #[error("the data folder {} has lost {}: restore the whole folder from a backup", path.display(), missing.join(" and "))]
+    Incomplete {
+        /// The folder.
+        path: PathBuf,
+        /// What is missing.
+        missing: Vec<&'static str>,
+    },
     /// The system failed.
     #[error("the data folder {} cannot be opened: {source}", path.display())]
     Failed {
@@ -89,7 +100,8 @@ fn process(pid: Option<u32>) -> String {
 impl DataFolder {
     /// Opens the folder and locks it, after creating it (readable for this user only) if it is missing.
     ///
-    /// A crash at any instant of the creation leaves a folder that the next call completes.
+    /// A crash at any instant of the creation leaves a folder that the next call completes. A folder that was
+    /// [marked as complete](DataFolder::mark_complete) is refused if a part of it is gone.
     pub fn open(path: impl AsRef<Path>) -> Result<DataFolder, DataFolderError> {
         let path = path.as_ref();
         create(path).map_err(|source| failed(path, source))?;
@@ -115,11 +127,37 @@ impl DataFolder {
         rustix::fs::access(path, rustix::fs::Access::WRITE_OK).map_err(|errno| failed(path, errno.into()))?;
         write_pid(&mut lock).map_err(|source| failed(path, source))?;
         match format {
-            Some(found) if found > FORMAT => return Err(DataFolderError::NewerFormat { path: path.to_owned(), found }),
+            Some(FormatFile { version: found, .. }) if found > FORMAT => {
+                return Err(DataFolderError::NewerFormat { path: path.to_owned(), found });
+            }
+            Some(FormatFile { complete: true, .. }) => {
+                let missing = missing_parts(path).map_err(|source| failed(path, source))?;
+                if !missing.is_empty() {
+                    return Err(DataFolderError::Incomplete { path: path.to_owned(), missing });
+                }
+            }
             Some(_) => {}
-            None => write_format(path).map_err(|source| failed(path, source))?,
+            None => write_format(path, false).map_err(|source| failed(path, source))?,
         }
         Ok(DataFolder { path: path.to_owned(), _lock: lock })
+    }
+
+    /// Notes that all of its parts are there: from now on one that is missing was lost, and is not made anew. To be called
+    /// when all of them are open; calling it again does nothing.
+    ///
+    /// # Errors
+    /// Also when a part is not there.
+    pub fn mark_complete(&self) -> Result<(), DataFolderError> {
+        let failed = |source| failed(&self.path, source);
+        let missing = missing_parts(&self.path).map_err(failed)?;
+        if !missing.is_empty() {
+            return Err(DataFolderError::Incomplete { path: self.path.clone(), missing });
+        }
+        match read_format(&self.path).map_err(failed)? {
+            Some(Format::Known(FormatFile { complete: true, .. })) => Ok(()),
+            // The parts first: a power cut must not leave the mark and take a part.
+            _ => sync_folder(&self.path).and_then(|()| write_format(&self.path, true)).map_err(failed),
+        }
     }
 
     /// The folder itself.
@@ -166,15 +204,26 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 fn history(path: &Path) -> PathBuf {
-    path.join("history")
+    path.join(HISTORY)
 }
 
 fn directory(path: &Path) -> PathBuf {
-    path.join("directory.sqlite")
+    path.join(DIRECTORY)
 }
 
 fn secret_key(path: &Path) -> PathBuf {
-    path.join("secret")
+    path.join(SECRET_KEY)
+}
+
+/// The parts that are not there.
+fn missing_parts(path: &Path) -> io::Result<Vec<&'static str>> {
+    let mut missing = Vec::new();
+    for part in [HISTORY, DIRECTORY, SECRET_KEY] {
+        if !path.join(part).try_exists()? {
+            missing.push(part);
+        }
+    }
+    Ok(missing)
 }
 
 fn failed(path: &Path, source: io::Error) -> DataFolderError {
@@ -197,10 +246,10 @@ fn create(path: &Path) -> io::Result<()> {
 }
 
 /// The format of the folder; `None` if it has none yet and nothing else is there either.
-fn refuse_foreign(path: &Path) -> Result<Option<u32>, DataFolderError> {
+fn refuse_foreign(path: &Path) -> Result<Option<FormatFile>, DataFolderError> {
     if let Some(format) = read_format(path).map_err(|source| failed(path, source))? {
         return match format {
-            Format::Version(version) => Ok(Some(version)),
+            Format::Known(file) => Ok(Some(file)),
             Format::Foreign => Err(DataFolderError::NotADataFolder { path: path.to_owned(), found: FORMAT_FILE.to_owned() }),
         };
     }
@@ -221,37 +270,6 @@ fn foreign_entry(path: &Path) -> io::Result<Option<String>> {
     Ok(None)
 }
 
-/// What a `format` file says.
-enum Format {
-    Version(u32),
-    /// Somebody else's file of that name.
-    Foreign,
-}
-
-fn read_format(path: &Path) -> io::Result<Option<Format>> {
-    let mut text = String::new();
-    match File::open(path.join(FORMAT_FILE)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        // A file that is not text is not ours: reading it as text then gives no version.
-        file => file?.take(1_000).read_to_string(&mut text).or_else(|error| match error.kind() {
-            io::ErrorKind::InvalidData => Ok(0),
-            _ => Err(error),
-        })?,
-    };
-    let version = text.strip_prefix(TITLE).and_then(|rest| rest.trim().strip_prefix("format ")?.parse().ok());
-    Ok(Some(version.map_or(Format::Foreign, Format::Version)))
-}
-
-/// Written whole under another name first, so that a crash never leaves half a file under the right one.
-fn write_format(path: &Path) -> io::Result<()> {
-    let new = path.join(FORMAT_FILE_NEW);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    writeln!(file, "{TITLE}\nformat {FORMAT}")?;
-    file.sync_all()?;
-    fs::rename(new, path.join(FORMAT_FILE))?;
-    sync_folder(path)
-}
-
 fn write_pid(lock: &mut File) -> io::Result<()> {
     lock.seek(SeekFrom::Start(0))?;
     lock.set_len(0)?;
@@ -269,6 +287,7 @@ fn lock_holder(lock: &mut File) -> Option<u32> {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use super::format_file::TITLE;
     use super::*;
 
     #[test]
@@ -321,6 +340,35 @@ mod tests {
         fs::write(base.path().join("lock"), "").unwrap();
         fs::write(base.path().join("format.new"), "bant").unwrap();
         drop(DataFolder::open(base.path()).unwrap());
-        assert!(matches!(read_format(base.path()).unwrap(), Some(Format::Version(FORMAT))));
+        assert!(matches!(
+            read_format(base.path()).unwrap(),
+            Some(Format::Known(FormatFile { version: FORMAT, complete: false }))
+        ));
+    }
+
+    #[test]
+    fn a_part_that_was_lost_is_told_and_one_that_was_never_there_is_not() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open(base.path()).unwrap();
+        fs::create_dir(folder.history()).unwrap();
+        fs::write(folder.directory(), "").unwrap();
+        let error = folder.mark_complete().unwrap_err();
+        assert!(matches!(&error, DataFolderError::Incomplete { missing, .. } if *missing == ["secret"]), "unexpected: {error}");
+        drop(folder);
+        // The first start ended in the middle: the next one goes on.
+        let folder = DataFolder::open(base.path()).unwrap();
+        fs::write(folder.secret_key(), "").unwrap();
+        folder.mark_complete().unwrap();
+        folder.mark_complete().unwrap();
+        assert_eq!(fs::read_to_string(base.path().join("format")).unwrap(), "banter data folder\nformat 1\ncomplete\n");
+        drop(folder);
+        drop(DataFolder::open(base.path()).unwrap());
+
+        fs::remove_dir(base.path().join("history")).unwrap();
+        fs::remove_file(base.path().join("secret")).unwrap();
+        let error = DataFolder::open(base.path()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("has lost history and secret") && text.contains("backup"), "{text}");
+        assert!(!base.path().join("history").exists(), "it was made anew");
     }
 }

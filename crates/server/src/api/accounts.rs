@@ -63,9 +63,16 @@ pub(super) async fn login(
     let user = node.directory.user_by_handle(&handle).await?.map(|user| user.id);
     // For nobody (no user has id 0) the same questions are asked and the same work is done: the time tells nothing.
     let hash = node.directory.password_hash(user.unwrap_or_default()).await?;
-    let right = node.passwords.verify(wish.password, hash).await?;
+    let right = node.passwords.verify(wish.password, hash.clone()).await?;
     let user = user.filter(|_| right).ok_or_else(wrong_credentials)?;
-    Ok(Json(log_in(&node, user, device_name, address).await?))
+    let logged_in = log_in(&node, user, device_name, address).await?;
+    // A password changed meanwhile logs out the devices that it finds, and this one may have come after.
+    if node.directory.password_hash(user).await? != hash {
+        node.directory.delete_device(user, logged_in.device, now()).await?;
+        sign_out(&node, user, &[logged_in.device]);
+        return Err(wrong_credentials());
+    }
+    Ok(Json(logged_in))
 }
 
 /// Swap a refresh token for new tokens.

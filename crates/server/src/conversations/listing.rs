@@ -47,6 +47,8 @@ pub async fn part(
                 return Ok(Part { conversations, more: after });
             }
             (after, looked_at) = (Some(id), looked_at + 1);
+            // Rows in memory are read without a wait: other tasks of this thread are to have their turn.
+            tokio::task::consume_budget().await;
             let Some(head) = head else { continue };
             if let Some(summary) = changed(node, user, since, id, membership, head).await? {
                 members += summary.group.as_ref().map_or(0, |group| group.members.len());

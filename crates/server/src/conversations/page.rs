@@ -40,7 +40,7 @@ pub async fn page(history: &dyn History, view: &View, place: Place, limit: usize
         Place::Around(seq) if seq > last => read.before(last + 1, size).await?,
         Place::Around(seq) => read.around(seq, size).await?,
     };
-    let events = events.into_iter().map(Into::into).collect();
+    let events = events.into_iter().map(|event| view.membership.as_seen(event).into()).collect();
     Ok(Page { events, from, to, head_seq: last, first_seq: view.membership.first_visible() })
 }
 

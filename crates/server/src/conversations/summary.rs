@@ -84,13 +84,17 @@ async fn preview(node: &Node, view: &View) -> Result<Option<Preview>, ReadingErr
         if !view.membership.sees(last) {
             return Ok(None);
         }
-        return Ok(node.history.event(view.conversation, last).await?.and_then(preview_of));
+        return Ok(node
+            .history
+            .event(view.conversation, last)
+            .await?
+            .and_then(|event| preview_of(view.membership.as_seen(event))));
     }
     // There were messages after the user went out.
     let size = PageSize { events: LOOKED_THROUGH, ..PageSize::LARGEST };
     let Some((first, last)) = view.membership.visible_ranges(view.head.seq).next_back() else { return Ok(None) };
     let events = node.history.events(view.conversation, first, last, Order::NewestFirst, size).await?;
-    Ok(events.into_iter().find_map(preview_of))
+    Ok(events.into_iter().find_map(|event| preview_of(view.membership.as_seen(event))))
 }
 
 fn preview_of(event: Event) -> Option<Preview> {

@@ -35,7 +35,10 @@ pub struct RateLimitConfig {
     pub sign_up: Quota,
     /// Logins from one address, right or wrong.
     pub login_from_address: Quota,
-    /// Logins to one handle, right or wrong, from anywhere: what guessing a password has to live with.
+    /// Logins to one handle from one address, right or wrong: what guessing a password has to live with.
+    pub login_to_handle_from_address: Quota,
+    /// Logins to one handle, right or wrong, from anywhere: what guessing from many addresses has to live with. Far more than
+    /// one address may, for whoever uses it up makes the handle's owner wait.
     pub login_to_handle: Quota,
     /// Refreshed tokens from one address.
     pub refresh: Quota,
@@ -58,7 +61,8 @@ impl Default for RateLimitConfig {
             keys: 100_000,
             sign_up: Quota::new(30, Duration::from_secs(60)),
             login_from_address: Quota::new(60, Duration::from_secs(2)),
-            login_to_handle: Quota::new(20, Duration::from_secs(15)),
+            login_to_handle_from_address: Quota::new(20, Duration::from_secs(15)),
+            login_to_handle: Quota::new(300, Duration::from_secs(1)),
             refresh: Quota::new(1_000, Duration::from_millis(20)),
             password: Quota::new(10, Duration::from_secs(30)),
             friend_requests: Quota::new(50, Duration::from_secs(30)),
@@ -77,6 +81,7 @@ impl RateLimitConfig {
             keys: 0,
             sign_up: Quota::UNLIMITED,
             login_from_address: Quota::UNLIMITED,
+            login_to_handle_from_address: Quota::UNLIMITED,
             login_to_handle: Quota::UNLIMITED,
             refresh: Quota::UNLIMITED,
             password: Quota::UNLIMITED,

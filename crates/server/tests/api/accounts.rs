@@ -2,6 +2,7 @@
 
 use banter_model::{Action, ConversationId};
 use serde_json::json;
+use sqlx::{Connection, Executor};
 
 use crate::support::{PASSWORD, World, direct, frames};
 
@@ -117,6 +118,22 @@ async fn devices_are_listed_revoked_and_bounded() {
     assert_eq!(world.get(&ada, "/v1/profile").await.refusal(), (401, "unauthenticated"));
     let last = world.log_in("ada").await;
     assert_eq!(world.get(&last, "/v1/devices").await.json["devices"].as_array().unwrap().len(), 20);
+}
+
+#[tokio::test]
+async fn a_login_that_races_a_change_of_the_password_leaves_no_device() {
+    let world = World::start().await;
+    let ada = world.sign_up("ada").await;
+    // The password changes in the very moment in which the login, whose password was right, makes its device.
+    let path = world._folder.path().join("directory.sqlite");
+    let mut connection = sqlx::SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+    let trigger = "CREATE TRIGGER race AFTER INSERT ON devices BEGIN UPDATE users SET password_hash = 'another'; END";
+    connection.execute(trigger).await.unwrap();
+    let login = world.call("POST", "/v1/login", None, Some(json!({"handle": "ada", "password": PASSWORD}))).await;
+    assert_eq!(login.refusal(), (401, "wrong_credentials"));
+    let devices = world.get(&ada, "/v1/devices").await.ok()["devices"].as_array().unwrap().clone();
+    assert_eq!(devices.len(), 1, "{devices:?}");
+    assert_eq!(devices[0]["current"], true);
 }
 
 #[tokio::test]

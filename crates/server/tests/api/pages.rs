@@ -174,3 +174,28 @@ async fn strangers_get_no_page() {
         assert_eq!(answer.refusal(), (404, "not_a_member"), "{conversation}");
     }
 }
+
+#[tokio::test]
+async fn who_went_out_does_not_see_what_was_made_of_a_message_later() {
+    let world = World::start().await;
+    let (ada, eve) = (world.sign_up("ada").await, world.sign_up("eve").await);
+    let group = world.group(&ada, &[&eve], false).await;
+    let (edited, liked) = (world.say(&ada, group, "one").await, world.say(&ada, group, "two").await);
+    world.run(&ada, group, Action::RemoveMember { member: eve.user }).await;
+    world.run(&ada, group, Action::React { target: liked, emoji: "👍".into(), add: true }).await;
+    world.run(&ada, group, Action::Edit { target: edited, text: "secret".into(), mentions: vec![] }).await;
+
+    let seen = page(&world, &eve, group, "").await;
+    let message = |page: &Value, seq: u64| page["events"][seq as usize - 1]["content"].clone();
+    assert_eq!((&message(&seen, edited)["text"], &message(&seen, edited)["redacted"]), (&json!(""), &json!(true)));
+    assert_eq!(message(&seen, liked)["text"], "two");
+    assert!(!seen.to_string().contains("secret") && !seen.to_string().contains("👍"), "{seen}");
+    let seen = page(&world, &ada, group, "").await;
+    assert_eq!(message(&seen, edited)["text"], "secret");
+    assert_eq!(message(&seen, liked)["reactions"][0]["emoji"], "👍");
+
+    // The last message that she saw is what her list shows.
+    world.run(&ada, group, Action::Edit { target: liked, text: "secret too".into(), mentions: vec![] }).await;
+    let summary = world.get(&eve, &format!("/v1/conversations/{group}")).await.ok().clone();
+    assert_eq!((&summary["preview"]["text"], &summary["preview"]["redacted"]), (&json!(""), &json!(true)), "{summary}");
+}

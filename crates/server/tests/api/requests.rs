@@ -157,6 +157,7 @@ async fn limits_by_address_handle_and_user() {
         keys: 1_000,
         sign_up: Quota::new(2, hour),
         login_from_address: Quota::new(3, hour),
+        login_to_handle_from_address: Quota::new(2, hour),
         login_to_handle: Quota::new(5, hour),
         refresh: Quota::new(1, hour),
         password: Quota::new(1, hour),
@@ -182,16 +183,18 @@ async fn limits_by_address_handle_and_user() {
     assert!((1..=3_600).contains(&seconds), "{seconds}");
     assert_eq!(from("192.0.2.2", "/v1/accounts", account("eve")).await.status, 201, "another address");
 
-    // Three from one address, then two more to one handle from elsewhere.
-    for _ in 0..3 {
+    // Two to one handle from one address, and three from that address. What is refused there does not count elsewhere.
+    for _ in 0..2 {
         assert_eq!(from("192.0.2.3", "/v1/login", account("ada")).await.status, 200);
     }
+    assert_eq!(from("192.0.2.3", "/v1/login", account("ada")).await.refusal(), (429, "rate_limited"));
     assert_eq!(from("192.0.2.3", "/v1/login", account("bob")).await.refusal(), (429, "rate_limited"));
-    for address in ["192.0.2.4", "192.0.2.5"] {
+    // Three more to that handle from elsewhere.
+    for address in ["192.0.2.4", "192.0.2.5", "192.0.2.6"] {
         assert_eq!(from(address, "/v1/login", account("ada")).await.status, 200);
     }
-    assert_eq!(from("192.0.2.6", "/v1/login", account("ada")).await.refusal(), (429, "rate_limited"));
-    assert_eq!(from("192.0.2.6", "/v1/login", account("bob")).await.status, 200);
+    assert_eq!(from("192.0.2.7", "/v1/login", account("ada")).await.refusal(), (429, "rate_limited"));
+    assert_eq!(from("192.0.2.7", "/v1/login", account("bob")).await.status, 200);
 
     let token = json!({"refresh_token": bob.json["tokens"]["refresh_token"]});
     assert_eq!(from("192.0.2.7", "/v1/refresh", token.clone()).await.status, 200);

@@ -27,6 +27,7 @@ pub async fn all(history: Arc<dyn History>, seed: u64) {
     rows::memberships_come_in_pages(&*history, &mut random).await;
     rows::mentions_come_and_go(&*history, &mut random).await;
     rows::a_tag_is_found(&*history, &mut random).await;
+    rows::a_tag_far_back_is_not_looked_for(&*history, &mut random).await;
     rows::progress_only_grows(&*history, &mut random).await;
     rows::progress_keeps_the_greatest_of_many_at_once(Arc::clone(&history), &mut random).await;
     model::random_batches_read_back(&*history, &mut random).await;

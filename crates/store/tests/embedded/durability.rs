@@ -182,13 +182,51 @@ async fn the_doctor_sees_and_changes_nothing() {
     drop(history);
     let before = listing(&path);
     assert!(text(1).contains("no server is using it now") && text(1).contains("1 of the history's journals were checked"));
-    // No directory of users and no key yet.
+    // No directory of people and no key yet.
     assert_eq!(worst(&path, 1), Severity::Warning, "{}", text(1));
     assert_eq!(worst(&path, u64::MAX), Severity::Fault, "no disk has that much room");
     assert_eq!(listing(&path), before, "looking changed something");
 
     std::fs::write(path.join("format"), "banter data folder\nformat 9\n").unwrap();
     assert_eq!(worst(&path, 1), Severity::Fault);
+}
+
+#[tokio::test]
+async fn damaged_tables_are_told_and_where_they_are() {
+    let base = tempfile::tempdir().unwrap();
+    let path = base.path().join("data");
+    // Small, so that there are tables soon.
+    let options = || HistoryOptions { memtable_bytes: 64 << 10, ..options() };
+    let tables = path.join("history/keyspaces");
+    let files = || listing(&tables).into_iter().map(|(file, ..)| file).filter(|file| file.is_file());
+    let is_table = |file: &std::path::Path| file.parent().is_some_and(|folder| folder.ends_with("tables"));
+    let history = open_with(&path, options());
+    for position in 1.. {
+        if position > 1 && files().any(|file| is_table(&file)) {
+            break;
+        }
+        assert!(position < 10_000, "no table was made");
+        let events = vec![(GROUP, message(position, &"x".repeat(40_000)))];
+        history.commit(HistoryBatch { events, ..batch(position) }).await.unwrap();
+    }
+    drop(history);
+    let mut damaged = 0;
+    for file in files().filter(|file| is_table(file) || file.ends_with("current")) {
+        let whole = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &whole[..whole.len() / 4]).unwrap();
+        let folder = Arc::new(DataFolder::open(&path).unwrap());
+        match EmbeddedHistory::open(folder, options()) {
+            Err(OpenError::Damaged(text)) => {
+                assert!(text.contains(tables.to_str().unwrap()) && text.contains("backup"), "{text}");
+            }
+            Err(error) => panic!("{}: {error}", file.display()),
+            Ok(_) => panic!("opened without most of {}", file.display()),
+        }
+        std::fs::write(&file, whole).unwrap();
+        damaged += usize::from(is_table(&file));
+    }
+    assert!(damaged > 0, "no table is left");
+    drop(open_with(&path, options()));
 }
 
 /// Every file below a folder, with its size and the time of its last change.

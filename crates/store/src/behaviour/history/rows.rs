@@ -8,7 +8,7 @@ use banter_model::{
 
 use super::{batch, group, head, message, user};
 use crate::behaviour::Random;
-use crate::history::{Advance, History, HistoryBatch, MentionChange, Order, PageSize, Progress};
+use crate::history::{Advance, History, HistoryBatch, MentionChange, Order, PAGES_SCANNED_FOR_TAG, PageSize, Progress};
 
 const BOTH: [Order; 2] = [Order::OldestFirst, Order::NewestFirst];
 const EVERYTHING: PageSize = PageSize { events: usize::MAX, bytes: usize::MAX };
@@ -240,6 +240,29 @@ pub(super) async fn a_tag_is_found(history: &dyn History, random: &mut Random) {
     assert_eq!(find(laptop, 598, 600).await.unwrap(), None, "it is another device's");
     assert_eq!(find(phone, 598, 597).await.unwrap(), None, "it is after the place");
     assert_eq!(find(phone, 600, 600).await.unwrap(), None, "that event has no tag");
+}
+
+pub(super) async fn a_tag_far_back_is_not_looked_for(history: &dyn History, random: &mut Random) {
+    let device = DeviceId(random.id());
+    let tag = |number| Tag::new(number).unwrap();
+    // As many events as fit into the pages, and one more.
+    let id = group(random);
+    let reach = (PAGES_SCANNED_FOR_TAG * PageSize::LARGEST.events) as Seq;
+    let mut small = batch(random);
+    small.events = (1..=reach + 1).map(|seq| (id, Event { device, tag: Some(tag(seq)), ..message(seq, "") })).collect();
+    history.commit(small).await.unwrap();
+    assert_eq!(history.find_tag(id, device, tag(2), reach + 1).await.unwrap().map(|event| event.seq), Some(2));
+    assert_eq!(history.find_tag(id, device, tag(1), reach + 1).await.unwrap(), None, "it is one too far back");
+
+    // Of long texts fewer are looked through: two of these fill a page.
+    let id = group(random);
+    let text = "x".repeat(PageSize::LARGEST.bytes / 2);
+    let reach = 2 * PAGES_SCANNED_FOR_TAG as Seq;
+    let mut large = batch(random);
+    large.events = (1..=reach + 1).map(|seq| (id, Event { device, tag: Some(tag(seq)), ..message(seq, &text) })).collect();
+    history.commit(large).await.unwrap();
+    assert_eq!(history.find_tag(id, device, tag(2), reach + 1).await.unwrap().map(|event| event.seq), Some(2));
+    assert_eq!(history.find_tag(id, device, tag(1), reach + 1).await.unwrap(), None, "too much text lies between");
 }
 
 pub(super) async fn progress_only_grows(history: &dyn History, random: &mut Random) {

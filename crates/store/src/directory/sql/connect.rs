@@ -29,6 +29,7 @@ impl SqlDirectory {
     /// Opens the SQLite database at `path`, makes it if it does not exist, and brings its schema up to date. Its folder exists,
     /// and is locked by the caller: two that open a new file at the same time would both make its tables.
     pub async fn open_sqlite(path: &Path) -> Result<Self, DirectoryError> {
+        try_sqlite(path).await?;
         let writer = sqlite_pool(1, WRITER_PRAGMAS).connect(&sqlite_url(path, "rwc")?).await?;
         MIGRATIONS.run(&writer).await.map_err(migration_failed)?;
         let readers = sqlite_pool(SQLITE_READERS, READER_PRAGMAS).connect(&sqlite_url(path, "rw")?).await?;
@@ -55,6 +56,17 @@ impl SqlDirectory {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Opens the database once, makes it if it does not exist, and reads its schema. A pool would try again and again to
+/// connect to a file that is damaged, and then say that no connection became free.
+async fn try_sqlite(path: &Path) -> Result<(), DirectoryError> {
+    install_default_drivers();
+    let mut connection = AnyConnection::connect(&sqlite_url(path, "rwc")?).await?;
+    connection.execute(WRITER_PRAGMAS).await?;
+    connection.execute("SELECT COUNT(*) FROM sqlite_schema").await?;
+    connection.close().await?;
+    Ok(())
 }
 
 /// A pool whose connections begin with `settings`.
@@ -113,6 +125,23 @@ mod tests {
         }
         let error = directory.readers.execute("DELETE FROM users").await.map_err(DirectoryError::from).unwrap_err();
         assert!(error.to_string().contains("takes no writes"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn damage_is_told_for_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("directory.db");
+        SqlDirectory::open_sqlite(&path).await.unwrap().close().await;
+        let whole = std::fs::read(&path).unwrap();
+        // Its first bytes, which say what it is; and the schema, on the first page behind them.
+        for damaged in [0..16, 100..4_096] {
+            let mut bytes = whole.clone();
+            bytes[damaged.clone()].fill(0xff);
+            std::fs::write(&path, bytes).unwrap();
+            let Err(error) = SqlDirectory::open_sqlite(&path).await else { panic!("opened with damage at {damaged:?}") };
+            let text = error.to_string();
+            assert!(text.contains("is damaged") && text.contains("backup"), "damage at {damaged:?}: {text}");
+        }
     }
 
     #[tokio::test]

@@ -18,7 +18,9 @@ impl From<sqlx::Error> for DirectoryError {
 /// Codes of four and fewer digits are SQLite's (the low byte is the kind of error), those of five are PostgreSQL's.
 fn of_database(error: &dyn DatabaseError) -> DirectoryError {
     const SQLITE_READONLY: u32 = 8;
+    const SQLITE_CORRUPT: u32 = 11;
     const SQLITE_FULL: u32 = 13;
+    const SQLITE_NOTADB: u32 = 26;
     // All references are to users.
     if error.kind() == ErrorKind::ForeignKeyViolation {
         return DirectoryError::UnknownUser;
@@ -30,6 +32,10 @@ fn of_database(error: &dyn DatabaseError) -> DirectoryError {
         (Some(SQLITE_READONLY), _) | (_, "25006") => {
             DirectoryError::Failed(format!("the database of the directory takes no writes: {}", error.message()))
         }
+        (Some(SQLITE_CORRUPT | SQLITE_NOTADB), _) => DirectoryError::Failed(format!(
+            "the database of the directory is damaged ({}): restore the data folder from a backup",
+            error.message()
+        )),
         _ => DirectoryError::Failed(error.to_string()),
     }
 }

@@ -90,6 +90,7 @@ struct Group {
     written: Written,
 }
 
+/// The writer: the one thread that writes, and what it needs.
 pub(super) struct Committer {
     pub tables: Tables,
     pub requests: mpsc::Receiver<Request>,

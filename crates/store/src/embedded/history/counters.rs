@@ -36,6 +36,7 @@ pub(super) struct Written {
 }
 
 impl HistoryCounters {
+    /// Counts a write, and how long it took.
     pub(super) fn note(&self, written: Written, time: Duration) {
         let add = |counter: &AtomicU64, count: u64| counter.fetch_add(count, Ordering::Relaxed);
         add(&self.batches, written.batches);

@@ -16,14 +16,17 @@
 
 use banter_model::{ConversationId, Seq, UserId};
 
+/// Where the version of the rows' layout is.
 pub(super) const FORMAT: &[u8] = b"format";
 
+/// How far a partition is: its number, big-endian, as in all keys, so that bytes sort as numbers do.
 pub(super) fn position(partition: u32) -> [u8; 5] {
     let mut key = [b'p'; 5];
     key[1..].copy_from_slice(&partition.to_be_bytes());
     key
 }
 
+/// An event: those of a conversation lie next to each other, in order.
 pub(super) fn event(conversation: ConversationId, seq: Seq) -> [u8; 24] {
     let mut key = [0; 24];
     key[..16].copy_from_slice(&conversation.to_bytes());
@@ -31,6 +34,7 @@ pub(super) fn event(conversation: ConversationId, seq: Seq) -> [u8; 24] {
     key
 }
 
+/// A user's membership of a conversation, and their progress in it: those of a user lie next to each other.
 pub(super) fn member(user: UserId, conversation: ConversationId) -> [u8; 24] {
     member_bytes(user, conversation.to_bytes())
 }
@@ -52,6 +56,7 @@ fn member_bytes(user: UserId, conversation: [u8; 16]) -> [u8; 24] {
     key
 }
 
+/// A mention of a user: those in a conversation lie next to each other, in order.
 pub(super) fn mention(user: UserId, conversation: ConversationId, seq: Seq) -> [u8; 32] {
     let mut key = [0; 32];
     key[..24].copy_from_slice(&member(user, conversation));

@@ -23,6 +23,7 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// The row of `key` that holds `value`.
     pub fn new<T: Stored>(table: Table, key: impl AsRef<[u8]>, value: &T) -> Row {
         Row { table, key: Slice::from(key.as_ref()), value: Some(Slice::from(value.encode())) }
     }

@@ -26,6 +26,9 @@ pub(super) enum Table {
 /// The number that the engine gives to the first keyspace made, `meta`, which every commit touches.
 pub(super) const META_NUMBER: u64 = 1;
 
+/// The engine's folder for its tables, in its own.
+const TABLES_FOLDER: &str = "keyspaces";
+
 /// The names of the keyspaces, in the order in which they are made.
 const NAMES: [&str; 7] = ["meta", "events", "heads", "rosters", "memberships", "progress", "mentions"];
 
@@ -43,6 +46,7 @@ pub(super) struct Tables {
 }
 
 impl Tables {
+    /// The engine's keyspace for rows of one kind.
     pub fn keyspace(&self, table: Table) -> &Keyspace {
         match table {
             Table::Meta => &self.meta,
@@ -55,6 +59,7 @@ impl Tables {
         }
     }
 
+    /// Every keyspace.
     pub fn all(&self) -> [&Keyspace; 7] {
         [&self.meta, &self.events, &self.heads, &self.rosters, &self.memberships, &self.progress, &self.mentions]
     }
@@ -67,7 +72,7 @@ impl Tables {
             create(path, options)?;
         }
         mend_journals(path)?;
-        let db = builder(path, options).open()?;
+        let db = builder(path, options).open().map_err(|error| cannot_open(path, error))?;
         // The engine would make a new one in place of one that was lost, and drop what the journals have for it.
         if let Some(name) = NAMES.into_iter().find(|name| !db.keyspace_exists(name)) {
             return Err(OpenError::Damaged(format!(
@@ -75,8 +80,8 @@ impl Tables {
                 path.display()
             )));
         }
-        let tables = Tables::of(db, options)?;
-        match tables.meta.get(key::FORMAT)?.as_deref().map(<[u8; 4]>::try_from) {
+        let tables = Tables::of(db, options).map_err(|error| cannot_open(path, error))?;
+        match tables.meta.get(key::FORMAT).map_err(|error| cannot_open(path, error))?.as_deref().map(<[u8; 4]>::try_from) {
             Some(Ok(found)) if u32::from_be_bytes(found) <= FORMAT => Ok(tables),
             Some(Ok(found)) => Err(OpenError::NewerFormat { found: u32::from_be_bytes(found) }),
             Some(Err(_)) | None => Err(OpenError::Damaged(format!("{} holds no history: its format is missing", path.display()))),
@@ -120,6 +125,24 @@ impl Tables {
 /// The engine could not read.
 pub(super) fn unreadable(error: fjall::Error) -> StoreError {
     StoreError::Failed(format!("reading the history: {error}"))
+}
+
+/// The engine could not open what is there. It does not say which file is at fault, but the journals were checked before.
+fn cannot_open(path: &Path, error: fjall::Error) -> OpenError {
+    use fjall::Error::{InvalidVersion, Io, Locked, Storage};
+    use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+    let reason = match error {
+        Io(error) | Storage(fjall::LsmError::Io(error)) => match error.kind() {
+            InvalidData | NotFound | UnexpectedEof => error.to_string(),
+            _ => return error.into(),
+        },
+        Locked | InvalidVersion(_) => return OpenError::Engine(error.to_string()),
+        error => error.to_string(),
+    };
+    OpenError::Damaged(format!(
+        "a table of the history, a file in {}, is damaged or missing ({reason}): restore the data folder from a backup",
+        path.join(TABLES_FOLDER).display()
+    ))
 }
 
 fn builder(path: &Path, options: &HistoryOptions) -> fjall::DatabaseBuilder<Database> {
@@ -186,6 +209,7 @@ fn mend_journals(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// What to say of a journal that is damaged at byte `at`, and what to do.
 pub(super) fn damaged(journal: &Path, at: usize) -> String {
     format!(
         "the journal {} is damaged at byte {at}, before the end of what was acknowledged: the disk lost or changed data. \
