@@ -224,3 +224,36 @@ async fn heard_to_the_end(heard: &mut Notifications) -> Option<Notification> {
     while heard.next().await.is_some() {}
     heard.next().await
 }
+
+#[tokio::test]
+async fn whoever_waits_for_an_answer_hears_that_the_device_was_logged_out() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let written = Arc::new(AtomicBool::new(false));
+    let out = written.clone();
+    // Nothing gets through until something waits for its answer.
+    let base = crate::test_server::serve(move |_| {
+        out.load(Ordering::SeqCst).then(|| (401, r#"{"code":"invalid_refresh_token","message":"out"}"#.to_owned()))
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("1.sqlite")).await.unwrap();
+    let tokens = Tokens { access_token: "a".into(), expires_at: 0, refresh_token: "r".into() };
+    let account = Account {
+        api: base.clone(),
+        user: UserId(1),
+        device: DeviceId(11),
+        handle: "ada".into(),
+        tokens: Some(tokens),
+        servers: vec![],
+        from_the_start: true,
+    };
+    store.begin(&account).await.unwrap();
+    store.close().await;
+    let ada = client(&base, folder.path(), 1).await;
+    let ticket = ada.send(ada.direct(UserId(2)).unwrap(), "hello?", None).await.unwrap();
+    written.store(true, Ordering::SeqCst);
+    assert_eq!(ticket.stored().await.unwrap_err().code, Error::SIGNED_OUT);
+    assert_eq!(ada.unanswered().await.unwrap(), 1, "it stays in the outbox");
+    assert!(!ada.status().borrow().synced);
+    ada.shutdown().await;
+}

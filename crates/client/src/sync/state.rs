@@ -143,9 +143,13 @@ impl ConversationState {
         };
         self.have.get_or_insert(have);
         self.reaches = self.reaches.max(summary.head_seq);
-        self.first_seq = summary.first_seq;
         self.at = self.at.max(summary.at);
-        self.member = summary.member;
+        // An answer that was written before an event that is known already does not undo what the event did.
+        let current = summary.head_seq >= self.roster_at;
+        if current {
+            self.first_seq = summary.first_seq;
+            self.member = summary.member;
+        }
         let read = self.read.max(summary.read);
         if summary.head_seq >= self.head.seq {
             self.head = Marker { seq: summary.head_seq, ordinal: summary.head_ordinal };
@@ -154,7 +158,7 @@ impl ConversationState {
         }
         self.read = read;
         self.read_sent = self.read_sent.max(summary.read.seq);
-        if let Some(group) = summary.group.filter(|_| summary.head_seq >= self.roster_at) {
+        if let Some(group) = summary.group.filter(|_| current) {
             let since = |user| self.roster.member(user).map_or(0, |member| member.since);
             let mut members: Vec<_> = group.members.iter().map(|member| (member.user, member.role, since(member.user))).collect();
             members.sort_unstable_by_key(|member| member.0);

@@ -156,7 +156,7 @@ impl World {
             let limit = 1 + self.random.below(200);
             let page = self.server.page(self.devices[index].user, conversation, window, limit);
             let lost = self.random.chance(10);
-            let result = if lost { Err(FetchError::Later) } else { page.ok_or(FetchError::Gone) };
+            let result = if lost { Err(FetchError::Later { retry_after: None }) } else { page.ok_or(FetchError::Gone) };
             self.pages.push((index, request, result));
         }
     }
