@@ -33,6 +33,8 @@ impl Error {
     pub const SIGNED_OUT: &'static str = "signed_out";
     /// Nobody is logged in here.
     pub const NOT_LOGGED_IN: &'static str = "not_logged_in";
+    /// Somebody is logged in here, or something is not sent yet, that would be forgotten.
+    pub const OCCUPIED: &'static str = "profile_occupied";
     /// Another process uses the folder.
     pub const IN_USE: &'static str = "profile_in_use";
     /// The local store does not work.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use banter_protocol::api::Tokens;
+use banter_protocol::api::{Login, Tokens};
 use banter_protocol::{ClientFrame, Content, ServerFrame};
 use futures_util::{SinkExt, StreamExt};
 use parking::Mutex;
@@ -256,4 +256,36 @@ async fn whoever_waits_for_an_answer_hears_that_the_device_was_logged_out() {
     assert_eq!(ada.unanswered().await.unwrap(), 1, "it stays in the outbox");
     assert!(!ada.status().borrow().synced);
     ada.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_login_takes_the_place_of_another_only_when_that_is_asked_for() {
+    let base = crate::test_server::serve(|_| {
+        let tokens = r#"{"access_token":"a","expires_at":9000000000000,"refresh_token":"r"}"#;
+        let answer = format!(r#"{{"user":"2","device":"21","tokens":{tokens},"servers":[]}}"#);
+        Some((200, answer))
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("banter.sqlite");
+    let place = || Place::Folder(folder.path().to_owned());
+    let login = |handle: &str| Login { handle: handle.into(), password: "long enough".into(), device_name: None };
+    drop(Profile::log_in(place(), &base, &login("ada")).await.unwrap());
+    let refused = Profile::log_in(place(), &base, &login("bob")).await.err().unwrap();
+    assert_eq!((refused.code.as_str(), refused.message.as_str()), (Error::OCCUPIED, "@ada is logged in here"));
+    let profile = Profile::open(place()).await.unwrap();
+    profile.check_all_sent().await.unwrap();
+    let mut engine = crate::sync::Engine::new(profile.store().snapshot().await.unwrap().unwrap());
+    let action = Action::Send { text: "hi".into(), reply_to: None, mentions: vec![] };
+    engine.queue(0, ConversationId::direct(profile.account().user, UserId(1)).unwrap(), action).unwrap();
+    profile.store().apply(&engine.take_effects()).await.unwrap();
+    assert_eq!(profile.check_all_sent().await.unwrap_err().message, "1 command is not sent yet");
+    // Logged out by another device: what was written is still there.
+    profile.api().forget_tokens().await.unwrap();
+    drop(profile);
+    let refused = Profile::log_in(place(), &base, &login("bob")).await.err().unwrap();
+    assert_eq!(refused.message, "1 command is not sent yet (@ada was logged in here)");
+    drop(Profile::log_in_instead(place(), &base, &login("bob")).await.unwrap());
+    let store = Store::open(&file).await.unwrap();
+    assert_eq!((store.account().await.unwrap().unwrap().handle.as_str(), store.unanswered().await.unwrap()), ("bob", 0));
 }

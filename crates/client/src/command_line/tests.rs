@@ -18,9 +18,15 @@ struct Program {
 fn the_command_line_is_well_formed() {
     Program::command().debug_assert();
     let parsed = Program::try_parse_from(["chat", "write", "@bob", "hello", "there", "--json", "--profile", "x"]).unwrap();
-    assert!(parsed.arguments.common.json);
+    assert!(parsed.arguments.global.json);
     assert!(matches!(parsed.arguments.action, Some(Action::Write(write)) if write.text == ["hello", "there"]));
     assert!(Program::try_parse_from(["chat", "read", "bob", "--before", "1", "--after", "2"]).is_err());
+    for (limit, fits) in [("0", false), ("1", true), ("200", true), ("201", false)] {
+        assert_eq!(Program::try_parse_from(["chat", "read", "bob", "--limit", limit]).is_ok(), fits, "{limit}");
+    }
+    let server = "http://localhost:1";
+    assert!(Program::try_parse_from(["chat", "log-in", "ada", "--server", server]).is_ok());
+    assert!(Program::try_parse_from(["chat", "list", "--server", server]).is_err(), "it would have no effect");
 }
 
 #[test]
@@ -39,14 +45,13 @@ fn control_characters_never_reach_the_terminal() {
 
 #[test]
 fn a_profile_is_no_path() {
-    let common = |profile: &str, folder: Option<&str>| Common {
+    let global = |profile: &str, folder: Option<&str>| GlobalOptions {
         profile: profile.into(),
         folder: folder.map(PathBuf::from),
-        server: String::new(),
         json: false,
     };
     for wrong in ["", "..", "../x", "a/b", ".hidden"] {
-        assert_eq!(place(&common(wrong, None)).unwrap_err().code, Error::INVALID_ARGUMENT, "{wrong}");
+        assert_eq!(place(&global(wrong, None)).unwrap_err().code, Error::INVALID_ARGUMENT, "{wrong}");
     }
-    assert_eq!(place(&common("x", Some("/f"))).unwrap(), Place::Folder("/f".into()));
+    assert_eq!(place(&global("x", Some("/f"))).unwrap(), Place::Folder("/f".into()));
 }

@@ -64,6 +64,18 @@ impl Store {
         }))
     }
 
+    /// How many commands wait for an answer, whether somebody is logged in or not.
+    pub async fn unanswered(&self) -> Result<usize, Error> {
+        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM outbox").fetch_one(&self.writer).await?;
+        Ok(count as usize)
+    }
+
+    /// Forgets the commands that wait for an answer: they are never sent.
+    pub async fn forget_unanswered(&self) -> Result<(), Error> {
+        sqlx::query("DELETE FROM outbox").execute(&self.writer).await?;
+        Ok(())
+    }
+
     /// Keeps a new pair of tokens, or that there is none any more. On the disk when it returns: a refresh token works once.
     pub async fn save_tokens(&self, tokens: Option<&Tokens>) -> Result<(), Error> {
         let mut connection = self.writer.acquire().await?;
