@@ -22,7 +22,7 @@ use crate::Error;
 use crate::api::Api;
 use crate::connection::{Backoff, Closed, Connection, Dialer};
 use crate::storage::{Account, FolderLock, Store};
-use crate::sync::{Effect, Engine, FetchError, Input, Notification, Snapshot, Stored};
+use crate::sync::{ConnectionState, Effect, Engine, FetchError, Input, Notification, Snapshot, Stored};
 
 /// Frames or commands taken in one round, and so in one transaction.
 const ROUND: usize = 256;
@@ -69,6 +69,7 @@ pub(super) struct Task {
     pub(super) dialer: Option<Dialer>,
     pub(super) backoff: Backoff,
     pub(super) link: Link,
+    told_connection: Option<ConnectionState>,
     ends: bool,
 }
 
@@ -83,6 +84,7 @@ enum Woken {
 }
 
 impl Task {
+    /// A device that goes on from `snapshot`, not connected yet; and how it will be doing.
     pub fn new(
         api: Api,
         store: Store,
@@ -106,6 +108,7 @@ impl Task {
             background: JoinSet::new(),
             backoff: Backoff::default(),
             link: Link::Waiting(Instant::now()),
+            told_connection: None,
             ends: false,
         };
         (task, watched)
@@ -243,6 +246,8 @@ impl Task {
 
     pub(super) fn tell(&mut self, notification: Notification) {
         match &notification {
+            // Every attempt to connect begins with it; only a change is news.
+            Notification::Connection { state } if self.told_connection.replace(*state) == Some(*state) => return,
             Notification::Stored(stored) => {
                 if let Some(ticket) = self.tickets.remove(&(stored.conversation, stored.tag)) {
                     let _ = ticket.send(Ok(*stored));

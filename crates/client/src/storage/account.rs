@@ -30,9 +30,11 @@ impl Store {
     /// Begins with a new login: everything stored before is forgotten.
     pub async fn begin(&self, account: &Account) -> Result<(), Error> {
         let mut transaction = self.writer.begin().await?;
-        sqlx::raw_sql("DELETE FROM account; DELETE FROM conversations; DELETE FROM events; DELETE FROM outbox")
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::raw_sql(
+            "DELETE FROM account; DELETE FROM conversations; DELETE FROM events; DELETE FROM outbox; DELETE FROM handles",
+        )
+        .execute(&mut *transaction)
+        .await?;
         sqlx::query(
             "INSERT INTO account (one, api, user_id, device, handle, tokens, servers, from_the_start) VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
         )
