@@ -289,3 +289,28 @@ async fn a_login_takes_the_place_of_another_only_when_that_is_asked_for() {
     let store = Store::open(&file).await.unwrap();
     assert_eq!((store.account().await.unwrap().unwrap().handle.as_str(), store.unanswered().await.unwrap()), ("bob", 0));
 }
+
+#[tokio::test]
+async fn connecting_is_told_once_however_often_it_is_tried() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let tried = Arc::new(AtomicUsize::new(0));
+    let count = tried.clone();
+    let base = crate::test_server::serve(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        None
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let ada = client(&base, folder.path(), 1).await;
+    let mut heard = ada.notifications();
+    while tried.load(Ordering::SeqCst) < 4 {
+        ada.reconnect().await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    ada.shutdown().await;
+    let mut connecting = 0;
+    while let Some(notification) = heard.next().await {
+        connecting += usize::from(matches!(notification, Notification::Connection { .. }));
+    }
+    assert_eq!(connecting, 1);
+}
