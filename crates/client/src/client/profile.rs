@@ -47,6 +47,13 @@ impl Profile {
         Self::signed_up(lock, store, base, body).await
     }
 
+    /// Would a new login in `place` take nothing away? Fails with [`Error::OCCUPIED`] if it would.
+    pub async fn check_free(place: Place) -> Result<(), Error> {
+        let (_lock, store) = open_free_store(place).await?;
+        store.close().await;
+        Ok(())
+    }
+
     /// As [`Profile::sign_up`], but who was logged in there is forgotten once the account is made, with everything not sent yet.
     pub async fn sign_up_instead(place: Place, base: &str, body: &SignUp) -> Result<Self, Error> {
         let (lock, store) = open_store(place).await?;

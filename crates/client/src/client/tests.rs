@@ -271,6 +271,7 @@ async fn a_login_takes_the_place_of_another_only_when_that_is_asked_for() {
     let place = || Place::Folder(folder.path().to_owned());
     let login = |handle: &str| Login { handle: handle.into(), password: "long enough".into(), device_name: None };
     drop(Profile::log_in(place(), &base, &login("ada")).await.unwrap());
+    assert_eq!(Profile::check_free(place()).await.unwrap_err().code, Error::OCCUPIED);
     let refused = Profile::log_in(place(), &base, &login("bob")).await.err().unwrap();
     assert_eq!((refused.code.as_str(), refused.message.as_str()), (Error::OCCUPIED, "@ada is logged in here"));
     let profile = Profile::open(place()).await.unwrap();

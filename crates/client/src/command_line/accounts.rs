@@ -13,6 +13,9 @@ const DEVICE_NAME: &str = "banter chat";
 pub(super) async fn sign_up(place: Place, output: &Output, sign_up: SignUp) -> Result<(), Error> {
     let SignUp { handle, display_name, login } = sign_up;
     let NewLogin { server, device_name, forget } = login;
+    if !forget {
+        Profile::check_free(place.clone()).await.map_err(or_forget)?;
+    }
     let password = new_password("BANTER_PASSWORD", "password")?;
     let device_name = Some(device_name.unwrap_or_else(|| DEVICE_NAME.to_owned()));
     let body = api::SignUp { handle, password, display_name, device_name };
@@ -28,6 +31,9 @@ pub(super) async fn sign_up(place: Place, output: &Output, sign_up: SignUp) -> R
 pub(super) async fn log_in(place: Place, output: &Output, log_in: LogIn) -> Result<(), Error> {
     let LogIn { handle, login } = log_in;
     let NewLogin { server, device_name, forget } = login;
+    if !forget {
+        Profile::check_free(place.clone()).await.map_err(or_forget)?;
+    }
     let password = password("BANTER_PASSWORD", "password")?;
     let device_name = Some(device_name.unwrap_or_else(|| DEVICE_NAME.to_owned()));
     let body = api::Login { handle, password, device_name };
