@@ -152,8 +152,9 @@ impl Engine {
         let mut current = true;
         state.known.insert(from, to);
         if have.is_some_and(|have| to > have) && (events.len() as u64) < to - from + 1 {
-            // What happened while the user was out may have amended messages from before: those are read anew when asked for.
-            state.known.forget_below(have.map_or(1, |have| have + 1));
+            // What happened while the user was out may have amended messages from before: those told are read anew when asked for, and
+            // those that wait to be told, below what this page brought, are pulled anew.
+            state.known.forget_below(have.map_or(1, |have| have + 1).max(from));
         }
         for event in &events {
             state.note(me, event);
