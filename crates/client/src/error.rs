@@ -33,6 +33,8 @@ impl Error {
     pub const SIGNED_OUT: &'static str = "signed_out";
     /// Nobody is logged in here.
     pub const NOT_LOGGED_IN: &'static str = "not_logged_in";
+    /// Somebody is logged in here, or something is not sent yet, that would be forgotten.
+    pub const OCCUPIED: &'static str = "profile_occupied";
     /// Another process uses the folder.
     pub const IN_USE: &'static str = "profile_in_use";
     /// The local store does not work.
@@ -52,9 +54,15 @@ impl Error {
         Error { status, code: body.code, message: body.message, retry_after: body.retry_after }
     }
 
-    /// No answer came.
-    pub(crate) fn unreachable(error: impl std::error::Error) -> Self {
-        Error::new(Error::UNREACHABLE, format!("the server cannot be reached: {}", with_sources(&error)))
+    /// No answer came from the server at `base`.
+    pub(crate) fn unreachable(base: &str, error: &(dyn std::error::Error + 'static)) -> Self {
+        Error::new(Error::UNREACHABLE, format!("no server answers at {base} ({})", reason_of(error)))
+    }
+
+    /// No answer, or only a part of one, came to a request.
+    pub(crate) fn unanswered(error: reqwest::Error) -> Self {
+        let base = error.url().map_or_else(|| "its address".to_owned(), |url| url.origin().ascii_serialization());
+        Error::unreachable(&base, &error)
     }
 
     pub(crate) fn unexpected(what: impl std::fmt::Display) -> Self {
@@ -73,19 +81,23 @@ impl Error {
     }
 }
 
-/// `error` and what caused it, in one line.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
+/// What is at the bottom of `error`, for people.
+fn reason_of(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    loop {
+        let timed_out = cause.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_timeout);
+        if timed_out || cause.is::<tokio::time::error::Elapsed>() {
+            return "no answer in time".to_owned();
         }
-        source = cause.source();
+        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if kind == Some(std::io::ErrorKind::ConnectionRefused) {
+            return "connection refused".to_owned();
+        }
+        match cause.source() {
+            Some(source) => cause = source,
+            None => return cause.to_string(),
+        }
     }
-    text
 }
 
 impl From<sqlx::Error> for Error {

@@ -137,7 +137,7 @@ pub(crate) fn encode(body: &impl Serialize) -> Result<Vec<u8>, Error> {
 
 /// Sends the request; an answer that is not a success is an error with the server's words.
 pub(crate) async fn answer(request: RequestBuilder) -> Result<Response, Error> {
-    let response = request.send().await.map_err(Error::unreachable)?;
+    let response = request.send().await.map_err(Error::unanswered)?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -154,7 +154,7 @@ pub(crate) async fn answer(request: RequestBuilder) -> Result<Response, Error> {
 }
 
 pub(crate) async fn decode<T: DeserializeOwned>(response: Response) -> Result<T, Error> {
-    let body = response.bytes().await.map_err(Error::unreachable)?;
+    let body = response.bytes().await.map_err(Error::unanswered)?;
     serde_json::from_slice(&body).map_err(Error::unexpected)
 }
 

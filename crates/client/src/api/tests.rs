@@ -71,6 +71,21 @@ async fn a_refused_refresh_token_signs_out() {
 }
 
 #[tokio::test]
+async fn a_strangers_401_at_refresh_keeps_the_login() {
+    for body in [error("unauthenticated"), "<html>log in to the network".into()] {
+        let base = serve(move |request| {
+            let refreshes = request.starts_with("POST /v1/refresh");
+            Some((401, if refreshes { body.clone() } else { error("token_expired") }))
+        })
+        .await;
+        let (api, store) = api(&base).await;
+        let refused = api.devices().await.unwrap_err();
+        assert!(refused.is_transient() && !refused.is_signed_out(), "{refused:?}");
+        assert_eq!(store.account().await.unwrap().unwrap().tokens, Some(tokens(1)));
+    }
+}
+
+#[tokio::test]
 async fn errors_keep_what_the_server_said() {
     let base = serve(|request| {
         let limited = r#"{"code":"rate_limited","message":"slower","retry_after":7}"#;

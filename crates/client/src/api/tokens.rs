@@ -17,6 +17,8 @@ const MARGIN_MS: Millis = 30_000;
 const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(1);
 const ANSWER: Duration = Duration::from_secs(6);
+/// What the server says of a refresh token that it does not know, or that was used before: only this ends the login.
+const INVALID_REFRESH_TOKEN: &str = "invalid_refresh_token";
 
 pub(super) struct TokenKeeper {
     tokens: Mutex<Option<Tokens>>,
@@ -85,10 +87,12 @@ impl Api {
                 self.tokens.set(Some(tokens)).await?;
                 Ok(token)
             }
-            Err(error) if error.status == Some(401) => {
+            Err(error) if error.code == INVALID_REFRESH_TOKEN => {
                 self.forget_tokens().await?;
                 Err(Error::new(Error::SIGNED_OUT, format!("the device was logged out: {}", error.message)))
             }
+            // Not the server's word on this token: a proxy's, say, that wants a login of its own.
+            Err(error) if error.status == Some(401) => Err(Error { code: Error::UNREACHABLE.to_owned(), ..error }),
             Err(error) => Err(error),
         }
     }

@@ -5,9 +5,10 @@ use banter_model::{ConversationId, Seq};
 use banter_protocol::Event;
 use banter_protocol::api::Page;
 
-use super::Client;
 use super::command::Command;
+use super::{Client, Profile};
 use crate::Error;
+use crate::storage::Store;
 use crate::sync::{ConversationState, Window};
 
 impl Client {
@@ -47,9 +48,25 @@ impl Client {
     }
 
     async fn stored_page(&self, state: &ConversationState, from: Seq, to: Seq) -> Result<Page, Error> {
-        let events = self.inner.store.events(state.id, from, to, usize::MAX >> 1).await?;
-        Ok(Page { events, from, to, head_seq: state.reaches, first_seq: state.first_seq })
+        stored_page(&self.inner.store, state, from, to).await
     }
+}
+
+impl Profile {
+    /// What is on this device of a page of at most `limit` events (1 to 200); `None` where nothing is.
+    pub async fn stored_page(&self, conversation: ConversationId, window: Window, limit: usize) -> Result<Option<Page>, Error> {
+        let conversations = self.store.snapshot().await?.map_or_else(Vec::new, |snapshot| snapshot.conversations);
+        let Some(state) = conversations.into_iter().find(|state| state.id == conversation) else { return Ok(None) };
+        match partly(&state, window, limit.clamp(1, PAGE_EVENTS) as Seq) {
+            Some((from, to)) => stored_page(&self.store, &state, from, to).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+async fn stored_page(store: &Store, state: &ConversationState, from: Seq, to: Seq) -> Result<Page, Error> {
+    let events = store.events(state.id, from, to, usize::MAX >> 1).await?;
+    Ok(Page { events, from, to, head_seq: state.reaches, first_seq: state.first_seq })
 }
 
 /// The places that make up the window, if all are stored. `trusted`: is what is known of the log's end current?

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::task::{Background, Task};
 use crate::Error;
-use crate::connection::{Closed, Connection, Dialer, POLLING, WebSocket};
+use crate::connection::{Closed, Connection, Dialer, WebSocket};
 use crate::sync::{ConnectionState, Input, Notification};
 
 /// A session that lasted this long was a good one: the next wait is short.
@@ -41,14 +41,15 @@ impl Task {
     }
 
     pub(super) fn dialed(&mut self, dialer: Dialer, result: Result<(Connection, ServerFrame), Error>) {
+        let until_probe = dialer.until_probe();
         self.dialer = Some(dialer);
         match result {
             Ok((connection, welcome)) => {
                 let polling = connection.is_polling();
                 let since = Instant::now();
-                let probe_at = polling.then(|| since + POLLING);
+                let probe_at = polling.then(|| since + until_probe);
                 self.link = Link::Up { connection: Box::new(connection), since, probe_at };
-                self.status.send_modify(|status| (status.connected, status.polling) = (true, polling));
+                self.status.send_modify(|status| (status.connected, status.polling, status.synced) = (true, polling, false));
                 let state = if polling { ConnectionState::Polling } else { ConnectionState::WebSocket };
                 self.tell(Notification::Connection { state });
                 self.input(Input::Frame(welcome));
@@ -81,6 +82,10 @@ impl Task {
     fn signed_out(&mut self, message: String) {
         self.link = Link::SignedOut;
         self.status.send_modify(|status| status.signed_out = Some(message.clone()));
+        for (_, ticket) in self.tickets.drain() {
+            // Whoever waited may be gone.
+            let _ = ticket.send(Err(Error::new(Error::SIGNED_OUT, message.clone())));
+        }
         let api = self.api.clone();
         self.background.spawn(async move {
             if let Err(error) = api.forget_tokens().await {
@@ -92,10 +97,11 @@ impl Task {
     }
 
     pub(super) fn probe(&mut self) {
+        let Some(dialer) = &self.dialer else { return };
         if let Link::Up { probe_at, .. } = &mut self.link {
-            *probe_at = Some(Instant::now() + POLLING);
+            *probe_at = Some(Instant::now() + dialer.until_probe());
         }
-        let Some(server) = self.dialer.as_ref().map(|dialer| dialer.server().to_owned()) else { return };
+        let server = dialer.server().to_owned();
         self.background.spawn(async move { Background::Probed(WebSocket::probe(&server).await.is_ok()) });
     }
 

@@ -82,12 +82,12 @@ impl Client {
         Profile::open(place).await?.connect().await
     }
 
-    /// Makes an account at the server `base` and a device of it, kept in `place`.
+    /// Makes an account at the server `base` and a device of it, kept in `place`. See [`Profile::sign_up`].
     pub async fn sign_up(place: Place, base: &str, body: &banter_protocol::api::SignUp) -> Result<Self, Error> {
         Profile::sign_up(place, base, body).await?.connect().await
     }
 
-    /// Logs in to an account at the server `base`, as a new device kept in `place`. A device that was there before is forgotten.
+    /// Logs in to an account at the server `base`, as a new device kept in `place`. See [`Profile::log_in`].
     pub async fn log_in(place: Place, base: &str, body: &banter_protocol::api::Login) -> Result<Self, Error> {
         Profile::log_in(place, base, body).await?.connect().await
     }

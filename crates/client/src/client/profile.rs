@@ -11,7 +11,7 @@ use crate::api::{self, Api};
 use crate::storage::{Account, FolderLock, Store};
 
 /// How long to wait for another process that uses the same folder.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where a device keeps what it knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,18 +38,56 @@ impl Profile {
         Self::with(lock, store, account)
     }
 
-    /// See [`Client::sign_up`].
+    /// Makes an account at the server `base` and a device of it, kept in `place`.
+    ///
+    /// Fails with [`Error::OCCUPIED`], and changes nothing, when somebody is logged in there, or when commands wait there that were never
+    /// sent: see [`Profile::sign_up_instead`].
     pub async fn sign_up(place: Place, base: &str, body: &SignUp) -> Result<Self, Error> {
-        let (lock, store) = open_store(place).await?;
-        let logged_in = api::sign_up(base, body).await?;
-        Self::begin(lock, store, base, &body.handle, logged_in, true).await
+        let (lock, store) = open_free_store(place).await?;
+        Self::signed_up(lock, store, base, body).await
     }
 
-    /// See [`Client::log_in`].
-    pub async fn log_in(place: Place, base: &str, body: &Login) -> Result<Self, Error> {
+    /// Would a new login in `place` take nothing away? Fails with [`Error::OCCUPIED`] if it would.
+    pub async fn check_free(place: Place) -> Result<(), Error> {
+        let (_lock, store) = open_free_store(place).await?;
+        store.close().await;
+        Ok(())
+    }
+
+    /// As [`Profile::sign_up`], but who was logged in there is forgotten once the account is made, with everything not sent yet.
+    pub async fn sign_up_instead(place: Place, base: &str, body: &SignUp) -> Result<Self, Error> {
         let (lock, store) = open_store(place).await?;
-        let logged_in = api::log_in(base, body).await?;
-        Self::begin(lock, store, base, &body.handle, logged_in, false).await
+        Self::signed_up(lock, store, base, body).await
+    }
+
+    /// Logs in to an account at the server `base`, as a new device kept in `place`. Fails as [`Profile::sign_up`] does.
+    pub async fn log_in(place: Place, base: &str, body: &Login) -> Result<Self, Error> {
+        let (lock, store) = open_free_store(place).await?;
+        Self::logged_in(lock, store, base, body).await
+    }
+
+    /// As [`Profile::log_in`], but who was logged in there is forgotten once the login has worked, with everything not sent yet.
+    pub async fn log_in_instead(place: Place, base: &str, body: &Login) -> Result<Self, Error> {
+        let (lock, store) = open_store(place).await?;
+        Self::logged_in(lock, store, base, body).await
+    }
+
+    async fn signed_up(lock: Option<FolderLock>, store: Store, base: &str, body: &SignUp) -> Result<Self, Error> {
+        let answer = api::sign_up(base, body).await?;
+        Self::begin(lock, store, base, &body.handle, answer, true).await
+    }
+
+    async fn logged_in(lock: Option<FolderLock>, store: Store, base: &str, body: &Login) -> Result<Self, Error> {
+        let answer = api::log_in(base, body).await?;
+        Self::begin(lock, store, base, &body.handle, answer, false).await
+    }
+
+    /// Is there nothing of this device's that would be lost with its login? Fails with [`Error::OCCUPIED`] when commands wait for an answer.
+    pub async fn check_all_sent(&self) -> Result<(), Error> {
+        match self.store.unanswered().await? {
+            0 => Ok(()),
+            count => Err(Error::new(Error::OCCUPIED, format!("{} not sent yet", commands(count)))),
+        }
     }
 
     /// Connects, and stays connected.
@@ -96,6 +134,27 @@ impl Profile {
 
 pub(super) fn nobody() -> Error {
     Error::new(Error::NOT_LOGGED_IN, "nobody is logged in here: sign up or log in first")
+}
+
+fn commands(count: usize) -> String {
+    if count == 1 { "1 command is".to_owned() } else { format!("{count} commands are") }
+}
+
+/// The store of a place where a new login takes nothing away.
+async fn open_free_store(place: Place) -> Result<(Option<FolderLock>, Store), Error> {
+    let (lock, store) = open_store(place).await?;
+    let account = store.account().await?;
+    let who = account.as_ref().filter(|account| account.tokens.is_some()).map(|account| &account.handle);
+    let message = match (who, store.unanswered().await?) {
+        (None, 0) => return Ok((lock, store)),
+        (Some(handle), 0) => format!("@{handle} is logged in here"),
+        (Some(handle), count) => format!("@{handle} is logged in here, and {} not sent yet", commands(count)),
+        (None, count) => {
+            let handle = account.map_or(String::new(), |account| format!(" (@{} was logged in here)", account.handle));
+            format!("{} not sent yet{handle}", commands(count))
+        }
+    };
+    Err(Error::new(Error::OCCUPIED, message))
 }
 
 async fn open_store(place: Place) -> Result<(Option<FolderLock>, Store), Error> {

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::future::pending;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use banter_model::limits::PAGE_EVENTS;
-use banter_model::{ConversationId, Millis, Tag};
+use banter_model::{ConversationId, Millis, Refusal, Tag};
 use banter_protocol::ServerFrame;
 use banter_protocol::api::Page;
+use futures_util::FutureExt;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -20,7 +22,7 @@ use crate::Error;
 use crate::api::Api;
 use crate::connection::{Backoff, Closed, Connection, Dialer};
 use crate::storage::{Account, FolderLock, Store};
-use crate::sync::{Effect, Engine, FetchError, Input, Notification, Snapshot, Stored};
+use crate::sync::{ConnectionState, Effect, Engine, FetchError, Input, Notification, Snapshot, Stored};
 
 /// Frames or commands taken in one round, and so in one transaction.
 const ROUND: usize = 256;
@@ -43,8 +45,9 @@ pub struct Status {
     pub failed: Option<Error>,
 }
 
-/// What became of a command: a ticket, or why there is none.
-type Queued = Result<Ticket, Error>;
+/// Gives an answer to whoever asked.
+type Reply = Box<dyn FnOnce() + Send>;
+
 pub(super) enum Background {
     Fetched(u64, Result<Page, FetchError>),
     /// Does WebSocket get through again?
@@ -59,13 +62,14 @@ pub(super) struct Task {
     commands: mpsc::Receiver<Command>,
     notifications: broadcast::Sender<Notification>,
     pub(super) status: watch::Sender<Status>,
-    tickets: HashMap<(ConversationId, Tag), oneshot::Sender<Result<Stored, Error>>>,
-    /// Answers to commands, to be given once what they did is stored.
-    replies: Vec<(Queued, oneshot::Sender<Queued>)>,
+    pub(super) tickets: HashMap<(ConversationId, Tag), oneshot::Sender<Result<Stored, Error>>>,
+    /// Answers to commands, to be given once what they did, or tell of, is stored.
+    replies: Vec<Reply>,
     pub(super) background: JoinSet<Background>,
     pub(super) dialer: Option<Dialer>,
     pub(super) backoff: Backoff,
     pub(super) link: Link,
+    told_connection: Option<ConnectionState>,
     ends: bool,
 }
 
@@ -80,6 +84,7 @@ enum Woken {
 }
 
 impl Task {
+    /// A device that goes on from `snapshot`, not connected yet; and how it will be doing.
     pub fn new(
         api: Api,
         store: Store,
@@ -103,6 +108,7 @@ impl Task {
             background: JoinSet::new(),
             backoff: Backoff::default(),
             link: Link::Waiting(Instant::now()),
+            told_connection: None,
             ends: false,
         };
         (task, watched)
@@ -168,8 +174,8 @@ impl Task {
             Some(done) = self.background.join_next() => match done {
                 Ok(done) => Woken::Background(done),
                 Err(error) => {
-                    // Only a bug panics there; the engine asks again when the sync comes around.
-                    tracing::error!(%error, "a request ended badly");
+                    // Only a bug panics there, and nothing waits for what may: the engine's questions end with an answer.
+                    tracing::error!(%error, "work in the background ended badly");
                     Woken::Tick
                 }
             },
@@ -197,10 +203,7 @@ impl Task {
                 return Ok(());
             }
             let told = self.store(&effects).await?;
-            for (answer, reply) in self.replies.drain(..) {
-                // Whoever asked may be gone.
-                let _ = reply.send(answer);
-            }
+            self.replies.drain(..).for_each(|reply| reply());
             for effect in effects {
                 match effect {
                     Effect::Send(frame) => {
@@ -212,10 +215,8 @@ impl Task {
                     }
                     Effect::Fetch { request, conversation, window } => {
                         let api = self.api.clone();
-                        self.background.spawn(async move {
-                            let page = api.page(conversation, window, PAGE_EVENTS).await;
-                            Background::Fetched(request, page.map_err(|error| fetch_error(&error)))
-                        });
+                        let page = async move { api.page(conversation, window, PAGE_EVENTS).await };
+                        self.background.spawn(fetched(request, page));
                     }
                     Effect::LookUp { conversation, tag } => {
                         let device = self.engine.device();
@@ -245,6 +246,8 @@ impl Task {
 
     pub(super) fn tell(&mut self, notification: Notification) {
         match &notification {
+            // Every attempt to connect begins with it; only a change is news.
+            Notification::Connection { state } if self.told_connection.replace(*state) == Some(*state) => return,
             Notification::Stored(stored) => {
                 if let Some(ticket) = self.tickets.remove(&(stored.conversation, stored.tag)) {
                     let _ = ticket.send(Ok(*stored));
@@ -255,7 +258,10 @@ impl Task {
                     let _ = ticket.send(Err(Error::answered(None, error.clone())));
                 }
             }
-            Notification::Synced => self.status.send_modify(|status| status.synced = true),
+            // The session that it was told of may have ended since.
+            Notification::Synced if matches!(self.link, Link::Up { .. }) => {
+                self.status.send_modify(|status| status.synced = true);
+            }
             _ => {}
         }
         // Nobody has to listen.
@@ -298,11 +304,19 @@ impl Task {
         }
     }
 
+    /// Answers once everything up to now is stored: a state tells of events that are read from the store next.
+    fn reply<T: Send + 'static>(&mut self, reply: oneshot::Sender<T>, answer: T) {
+        self.replies.push(Box::new(move || {
+            // Whoever asked may be gone.
+            let _ = reply.send(answer);
+        }));
+    }
+
     fn take_command(&mut self, command: Command) {
         match command {
             Command::Queue { reply, .. } if matches!(self.link, Link::SignedOut) => {
                 let error = Error::new(Error::SIGNED_OUT, "the device was logged out: log in again");
-                self.replies.push((Err(error), reply));
+                self.reply(reply, Err(error));
             }
             Command::Queue { conversation, action, reply } => {
                 let now = self.now();
@@ -311,15 +325,16 @@ impl Task {
                     self.tickets.insert((conversation, tag), sender);
                     Ticket { conversation, tag, answer }
                 });
-                self.replies.push((ticket.map_err(Error::from), reply));
+                self.reply(reply, ticket.map_err(Error::from));
             }
             Command::Conversations { reply } => {
                 let mut states: Vec<_> = self.engine.conversations().filter(|state| state.reaches > 0).cloned().collect();
                 states.sort_by_key(|state| std::cmp::Reverse(state.at));
-                let _ = reply.send(states);
+                self.reply(reply, states);
             }
             Command::Conversation { conversation, reply } => {
-                let _ = reply.send(self.engine.conversation(conversation).cloned());
+                let state = self.engine.conversation(conversation).cloned();
+                self.reply(reply, state);
             }
             Command::Unanswered { reply } => {
                 let _ = reply.send(self.engine.unanswered());
@@ -339,6 +354,13 @@ impl Task {
     }
 }
 
+/// Ends with the answer to `request`, whatever `page` does: a question without an answer would hold its place for ever.
+async fn fetched(request: u64, page: impl Future<Output = Result<Page, Error>>) -> Background {
+    let page = AssertUnwindSafe(page).catch_unwind().await;
+    let result = page.unwrap_or_else(|_| Err(Error::unexpected("reading it panicked"))).map_err(|error| fetch_error(&error));
+    Background::Fetched(request, result)
+}
+
 async fn at(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
@@ -346,9 +368,9 @@ async fn at(time: Option<Instant>) {
     }
 }
 
+/// Only the server's own word counts: a status alone may be a load balancer's or a captive portal's, and would make a device skip events.
 fn fetch_error(error: &Error) -> FetchError {
-    let gone = matches!(error.status, Some(403 | 404)) && error.code != "not_found";
-    if gone { FetchError::Gone } else { FetchError::Later }
+    if error.code == Refusal::NotAMember.code() { FetchError::Gone } else { FetchError::Later { retry_after: error.retry_after } }
 }
 
 #[cfg(test)]
@@ -358,6 +380,28 @@ mod tests {
 
     use super::*;
     use crate::{Client, Place};
+
+    fn answered(status: u16, code: &str) -> Error {
+        Error { status: Some(status), ..Error::new(code, "no") }
+    }
+
+    #[test]
+    fn only_the_servers_own_word_ends_asking_for_events() {
+        assert_eq!(fetch_error(&answered(403, "not_a_member")), FetchError::Gone);
+        for status in [403, 404, 500] {
+            let stranger = answered(status, Error::UNEXPECTED_ANSWER);
+            assert_eq!(fetch_error(&stranger), FetchError::Later { retry_after: None });
+        }
+        let limited = Error { retry_after: Some(7), ..answered(429, "rate_limited") };
+        assert_eq!(fetch_error(&limited), FetchError::Later { retry_after: Some(7) });
+    }
+
+    #[tokio::test]
+    async fn a_panic_while_fetching_answers_the_question() {
+        let Background::Fetched(7, Err(FetchError::Later { .. })) = fetched(7, async { panic!("a bug") }).await else {
+            panic!("the engine waits for the answer to 7");
+        };
+    }
 
     #[tokio::test]
     async fn a_dropped_client_keeps_its_folder_until_its_task_has_ended() {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use banter_protocol::api::Tokens;
+use banter_protocol::api::{Login, Tokens};
 use banter_protocol::{ClientFrame, Content, ServerFrame};
 use futures_util::{SinkExt, StreamExt};
 use parking::Mutex;
@@ -223,4 +223,95 @@ async fn cut_connections_and_a_restart_lose_nothing_and_repeat_nothing() {
 async fn heard_to_the_end(heard: &mut Notifications) -> Option<Notification> {
     while heard.next().await.is_some() {}
     heard.next().await
+}
+
+#[tokio::test]
+async fn whoever_waits_for_an_answer_hears_that_the_device_was_logged_out() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let written = Arc::new(AtomicBool::new(false));
+    let out = written.clone();
+    // Nothing gets through until something waits for its answer.
+    let base = crate::test_server::serve(move |_| {
+        out.load(Ordering::SeqCst).then(|| (401, r#"{"code":"invalid_refresh_token","message":"out"}"#.to_owned()))
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("1.sqlite")).await.unwrap();
+    let tokens = Tokens { access_token: "a".into(), expires_at: 0, refresh_token: "r".into() };
+    let account = Account {
+        api: base.clone(),
+        user: UserId(1),
+        device: DeviceId(11),
+        handle: "ada".into(),
+        tokens: Some(tokens),
+        servers: vec![],
+        from_the_start: true,
+    };
+    store.begin(&account).await.unwrap();
+    store.close().await;
+    let ada = client(&base, folder.path(), 1).await;
+    let ticket = ada.send(ada.direct(UserId(2)).unwrap(), "hello?", None).await.unwrap();
+    written.store(true, Ordering::SeqCst);
+    assert_eq!(ticket.stored().await.unwrap_err().code, Error::SIGNED_OUT);
+    assert_eq!(ada.unanswered().await.unwrap(), 1, "it stays in the outbox");
+    assert!(!ada.status().borrow().synced);
+    ada.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_login_takes_the_place_of_another_only_when_that_is_asked_for() {
+    let base = crate::test_server::serve(|_| {
+        let tokens = r#"{"access_token":"a","expires_at":9000000000000,"refresh_token":"r"}"#;
+        let answer = format!(r#"{{"user":"2","device":"21","tokens":{tokens},"servers":[]}}"#);
+        Some((200, answer))
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("banter.sqlite");
+    let place = || Place::Folder(folder.path().to_owned());
+    let login = |handle: &str| Login { handle: handle.into(), password: "long enough".into(), device_name: None };
+    drop(Profile::log_in(place(), &base, &login("ada")).await.unwrap());
+    assert_eq!(Profile::check_free(place()).await.unwrap_err().code, Error::OCCUPIED);
+    let refused = Profile::log_in(place(), &base, &login("bob")).await.err().unwrap();
+    assert_eq!((refused.code.as_str(), refused.message.as_str()), (Error::OCCUPIED, "@ada is logged in here"));
+    let profile = Profile::open(place()).await.unwrap();
+    profile.check_all_sent().await.unwrap();
+    let mut engine = crate::sync::Engine::new(profile.store().snapshot().await.unwrap().unwrap());
+    let action = Action::Send { text: "hi".into(), reply_to: None, mentions: vec![] };
+    engine.queue(0, ConversationId::direct(profile.account().user, UserId(1)).unwrap(), action).unwrap();
+    profile.store().apply(&engine.take_effects()).await.unwrap();
+    assert_eq!(profile.check_all_sent().await.unwrap_err().message, "1 command is not sent yet");
+    // Logged out by another device: what was written is still there.
+    profile.api().forget_tokens().await.unwrap();
+    drop(profile);
+    let refused = Profile::log_in(place(), &base, &login("bob")).await.err().unwrap();
+    assert_eq!(refused.message, "1 command is not sent yet (@ada was logged in here)");
+    drop(Profile::log_in_instead(place(), &base, &login("bob")).await.unwrap());
+    let store = Store::open(&file).await.unwrap();
+    assert_eq!((store.account().await.unwrap().unwrap().handle.as_str(), store.unanswered().await.unwrap()), ("bob", 0));
+}
+
+#[tokio::test]
+async fn connecting_is_told_once_however_often_it_is_tried() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let tried = Arc::new(AtomicUsize::new(0));
+    let count = tried.clone();
+    let base = crate::test_server::serve(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        None
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let ada = client(&base, folder.path(), 1).await;
+    let mut heard = ada.notifications();
+    while tried.load(Ordering::SeqCst) < 4 {
+        ada.reconnect().await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    ada.shutdown().await;
+    let mut connecting = 0;
+    while let Some(notification) = heard.next().await {
+        connecting += usize::from(matches!(notification, Notification::Connection { .. }));
+    }
+    assert_eq!(connecting, 1);
 }

@@ -2,7 +2,7 @@
 
 use banter_protocol::api::{self, ChangePassword};
 
-use super::arguments::{ChangeProfile, ChangeSettings, Common, DeviceAction, LogIn, SignUp};
+use super::arguments::{ChangeProfile, ChangeSettings, DeviceAction, LogIn, NewLogin, SignUp};
 use super::input::{new_password, password};
 use super::output::{Output, Style, clean, clock};
 use crate::{Error, Place, Profile};
@@ -10,22 +10,48 @@ use crate::{Error, Place, Profile};
 /// What a device is called if nobody says otherwise.
 const DEVICE_NAME: &str = "banter chat";
 
-pub(super) async fn sign_up(place: Place, common: &Common, output: &Output, sign_up: SignUp) -> Result<(), Error> {
-    let SignUp { handle, display_name, device_name } = sign_up;
+pub(super) async fn sign_up(place: Place, output: &Output, sign_up: SignUp) -> Result<(), Error> {
+    let SignUp { handle, display_name, login } = sign_up;
+    let NewLogin { server, device_name, forget } = login;
+    if !forget {
+        Profile::check_free(place.clone()).await.map_err(or_forget)?;
+    }
     let password = new_password("BANTER_PASSWORD", "password")?;
     let device_name = Some(device_name.unwrap_or_else(|| DEVICE_NAME.to_owned()));
     let body = api::SignUp { handle, password, display_name, device_name };
-    logged_in(&Profile::sign_up(place, &common.server, &body).await?, output);
+    let profile = if forget {
+        Profile::sign_up_instead(place, &server, &body).await?
+    } else {
+        Profile::sign_up(place, &server, &body).await.map_err(or_forget)?
+    };
+    logged_in(&profile, output);
     Ok(())
 }
 
-pub(super) async fn log_in(place: Place, common: &Common, output: &Output, log_in: LogIn) -> Result<(), Error> {
-    let LogIn { handle, device_name } = log_in;
+pub(super) async fn log_in(place: Place, output: &Output, log_in: LogIn) -> Result<(), Error> {
+    let LogIn { handle, login } = log_in;
+    let NewLogin { server, device_name, forget } = login;
+    if !forget {
+        Profile::check_free(place.clone()).await.map_err(or_forget)?;
+    }
     let password = password("BANTER_PASSWORD", "password")?;
     let device_name = Some(device_name.unwrap_or_else(|| DEVICE_NAME.to_owned()));
     let body = api::Login { handle, password, device_name };
-    logged_in(&Profile::log_in(place, &common.server, &body).await?, output);
+    let profile = if forget {
+        Profile::log_in_instead(place, &server, &body).await?
+    } else {
+        Profile::log_in(place, &server, &body).await.map_err(or_forget)?
+    };
+    logged_in(&profile, output);
     Ok(())
+}
+
+/// Says how to go on where something would be forgotten.
+fn or_forget(mut error: Error) -> Error {
+    if error.code == Error::OCCUPIED {
+        error.message.push_str("; --forget goes on without it");
+    }
+    error
 }
 
 fn logged_in(profile: &Profile, output: &Output) {
@@ -34,10 +60,16 @@ fn logged_in(profile: &Profile, output: &Output) {
     output.either(&object, || format!("logged in as @{} (user {})", account.handle, account.user));
 }
 
-pub(super) async fn log_out(profile: Profile, output: &Output) -> Result<(), Error> {
+pub(super) async fn log_out(profile: &Profile, output: &Output, forget: bool) -> Result<(), Error> {
+    if !forget {
+        profile.check_all_sent().await.map_err(or_forget)?;
+    }
     match profile.api().log_out().await {
         Err(error) if !error.is_signed_out() => return Err(error),
         _ => profile.api().forget_tokens().await?,
+    }
+    if forget {
+        profile.store().forget_unanswered().await?;
     }
     output.done("logged out");
     Ok(())

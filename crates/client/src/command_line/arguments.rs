@@ -2,33 +2,47 @@
 
 use std::path::PathBuf;
 
+use banter_model::limits::PAGE_EVENTS;
 use banter_model::{DeviceId, Role, Seq};
 use banter_protocol::api::{Audience, Writers};
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand, ValueEnum};
 
 /// The command line of `banter chat`. Without a command: an interactive session.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    pub(super) common: Common,
+    pub(super) global: GlobalOptions,
     #[command(subcommand)]
     pub(super) action: Option<Action>,
 }
 
+/// What every command takes.
 #[derive(Debug, Args)]
-pub(super) struct Common {
+pub(super) struct GlobalOptions {
     /// Which of several logins on this computer.
-    #[arg(long, global = true, env = "BANTER_PROFILE", default_value = "default")]
+    #[arg(long, global = true, env = "BANTER_PROFILE", default_value = "default", help_heading = "Login")]
     pub profile: String,
     /// The folder of the login, instead of one under the user's data folder.
-    #[arg(long, global = true, env = "BANTER_FOLDER")]
+    #[arg(long, global = true, env = "BANTER_FOLDER", help_heading = "Login")]
     pub folder: Option<PathBuf>,
-    /// The server, for sign-up and log-in.
-    #[arg(long, global = true, env = "BANTER_SERVER", default_value = "http://127.0.0.1:8480")]
-    pub server: String,
     /// One JSON object per line, for scripts.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Output")]
     pub json: bool,
+}
+
+/// What making a login takes.
+#[derive(Debug, Args)]
+pub(super) struct NewLogin {
+    /// The server.
+    #[arg(long, env = "BANTER_SERVER", default_value = "http://127.0.0.1:8480")]
+    pub server: String,
+    /// What to call this device.
+    #[arg(long)]
+    pub device_name: Option<String>,
+    /// Forgets who is logged in here, with everything not sent yet.
+    #[arg(long)]
+    pub forget: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -38,7 +52,11 @@ pub(super) enum Action {
     /// Logs in. The password is asked for, or taken from BANTER_PASSWORD.
     LogIn(LogIn),
     /// Logs this device out.
-    LogOut,
+    LogOut {
+        /// Forgets what is not sent yet.
+        #[arg(long)]
+        forget: bool,
+    },
     /// Lists the conversations.
     List,
     /// Writes a message, and waits until it is stored.
@@ -90,18 +108,16 @@ pub(super) struct SignUp {
     /// The name shown; the handle when absent.
     #[arg(long)]
     pub display_name: Option<String>,
-    /// What to call this device.
-    #[arg(long)]
-    pub device_name: Option<String>,
+    #[command(flatten)]
+    pub login: NewLogin,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct LogIn {
     /// The handle.
     pub handle: String,
-    /// What to call this device.
-    #[arg(long)]
-    pub device_name: Option<String>,
+    #[command(flatten)]
+    pub login: NewLogin,
 }
 
 #[derive(Debug, Args)]
@@ -131,8 +147,8 @@ pub(super) struct Read {
     /// Messages around this one.
     #[arg(long, group = "window")]
     pub around: Option<Seq>,
-    /// How many events at most (1 to 200).
-    #[arg(long, default_value_t = 50)]
+    /// How many events at most.
+    #[arg(long, default_value_t = 50, value_parser = RangedU64ValueParser::<usize>::new().range(1..=PAGE_EVENTS as u64))]
     pub limit: usize,
     /// Count them as read.
     #[arg(long)]

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use banter_protocol::ConversationSummary;
-use banter_protocol::api::Page;
 
 use super::arguments::{Read, Write};
+use super::input;
 use super::names::{self, Names};
 use super::output::{Output, Style, clean, clock};
-use super::{input, output};
 use crate::api::Api;
 use crate::sync::Window;
 use crate::{Client, Error, Place, Profile};
@@ -33,7 +32,10 @@ pub(super) async fn list(profile: &Profile, output: &Output) -> Result<(), Error
     let api = profile.api();
     let me = profile.account().user;
     let summaries = all(api).await?;
-    let mut names = Names::default();
+    let mut names = Names::kept_in(profile.store());
+    if summaries.is_empty() {
+        output.hint("no conversations yet: `write HANDLE TEXT` begins one, `group create` makes a group");
+    }
     if !output.json {
         let peers = summaries.iter().filter_map(|summary| summary.conversation.peer_of(me));
         let writers = summaries.iter().filter_map(|summary| Some(summary.preview.as_ref()?.sender));
@@ -62,7 +64,12 @@ pub(super) async fn write(place: Place, output: &Output, write: Write) -> Result
     let text = input::text(text)?;
     let client = Client::open(place).await?;
     let result = async {
-        let conversation = names::conversation(client.api(), client.user(), &to).await?;
+        let conversation = names::conversation(client.api(), client.store(), client.user(), &to).await.map_err(|mut error| {
+            if error.is_transient() {
+                error.message.push_str(&format!("; nothing was kept, since this device does not know {to} yet"));
+            }
+            error
+        })?;
         let ticket = client.send(conversation, &text, reply_to).await?;
         let waited = tokio::time::timeout(Duration::from_secs(timeout), ticket.stored()).await;
         waited.unwrap_or_else(|_| {
@@ -78,29 +85,31 @@ pub(super) async fn write(place: Place, output: &Output, write: Write) -> Result
 }
 
 pub(super) async fn read(profile: &Profile, output: &Output, read: Read) -> Result<(), Error> {
-    let api = profile.api();
-    let conversation = names::conversation(api, profile.account().user, &read.conversation).await?;
+    let (api, me) = (profile.api(), profile.account().user);
+    let conversation = names::conversation(api, profile.store(), me, &read.conversation).await?;
     let window = match (read.before, read.after, read.around) {
         (Some(seq), _, _) => Window::Before(seq),
         (_, Some(seq), _) => Window::After(seq),
         (_, _, Some(seq)) => Window::Around(seq),
         _ => Window::Newest,
     };
-    let page: Page = api.page(conversation, window, read.limit.clamp(1, banter_model::limits::PAGE_EVENTS)).await?;
-    print(output, api, &page.events).await;
+    let page = match api.page(conversation, window, read.limit).await {
+        Err(error) if error.is_transient() => {
+            let Some(page) = profile.stored_page(conversation, window, read.limit).await? else { return Err(error) };
+            output.note(&format!("{}; this is what is stored on this device", error.message));
+            page
+        }
+        answered => answered?,
+    };
+    let mut names = Names::kept_in(profile.store());
+    if !output.json {
+        names.learn_from(api, &page.events).await;
+    }
+    for event in &page.events {
+        output.either(event, || output.event(event, &names));
+    }
     if let Some(last) = page.events.last().filter(|_| read.mark) {
         api.mark_read(conversation, last.seq).await?;
     }
     Ok(())
-}
-
-/// Prints events, oldest first.
-pub(super) async fn print(output: &output::Output, api: &Api, events: &[banter_protocol::Event]) {
-    let mut names = Names::default();
-    if !output.json {
-        names.learn_from(api, events).await;
-    }
-    for event in events {
-        output.either(event, || output.event(event, &names));
-    }
 }

@@ -28,14 +28,14 @@ pub(super) async fn run(place: Place, output: &Output, follow: Follow) -> Result
 async fn show(client: &Client, output: &Output, follow: Follow) -> Result<(), Error> {
     let mut stream = Events::new(client, None).await?;
     if let Some(text) = &follow.conversation {
-        let conversation = names::conversation(client.api(), client.user(), text).await?;
+        let conversation = names::conversation(client.api(), client.store(), client.user(), text).await?;
         stream.only = Some(conversation);
         if let Some(after) = follow.after {
             stream.told.insert(conversation, after);
             stream.catch_up().await?;
         }
     }
-    let mut names = Names::default();
+    let mut names = Names::kept_in(client.store());
     while let Some(notification) = stream.next().await? {
         if output.json {
             output.object(&notification);
@@ -82,10 +82,12 @@ pub(super) struct Events {
     /// How far each conversation was shown.
     told: HashMap<ConversationId, Seq>,
     waiting: std::collections::VecDeque<Notification>,
+    /// The one conversation to tell of; all of them when absent.
     pub only: Option<ConversationId>,
 }
 
 impl Events {
+    /// From now on, of all conversations or of `only` one.
     pub async fn new(client: &Client, only: Option<ConversationId>) -> Result<Self, Error> {
         let notifications = client.notifications();
         // Whatever comes between the two lines is in both, and told once.

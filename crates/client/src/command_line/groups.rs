@@ -53,7 +53,10 @@ async fn list(profile: &Profile, output: &Output, group: Option<String>) -> Resu
         }
         None => all(api).await?,
     };
-    let mut names = Names::default();
+    let mut names = Names::kept_in(profile.store());
+    if summaries.iter().all(|summary| summary.group.is_none()) {
+        output.hint("no groups yet: `group create TITLE HANDLE...` makes one");
+    }
     for summary in summaries {
         let Some(group) = &summary.group else { continue };
         let object = serde_json::json!({ "conversation": summary.conversation, "group": group });

@@ -68,7 +68,7 @@ async fn session(client: &Client, output: &Output) -> Result<(), Error> {
     let mut events = Events::new(client, None).await?;
     let mut typed = lines::read(output)?;
     let (answers, mut answered) = mpsc::channel(ANSWERS);
-    let (names, listed) = (Names::default(), vec![]);
+    let (names, listed) = (Names::kept_in(client.store()), vec![]);
     let mut session = Session { client, output, names, open: None, oldest: 0, listed, answers, unanswered: 0 };
     session.list().await?;
     output.line("choose a number or a handle; /help says what else there is");
@@ -193,7 +193,7 @@ impl Session<'_> {
         let by_number = text.parse::<usize>().ok().and_then(|number| self.listed.get(number.checked_sub(1)?).copied());
         let conversation = match by_number {
             Some(conversation) => conversation,
-            None => names::conversation(api, me, text).await?,
+            None => names::conversation(api, self.client.store(), me, text).await?,
         };
         let state = self.client.conversation(conversation).await?;
         let known = state.as_ref().is_some_and(|state| state.reaches > 0);

@@ -16,6 +16,7 @@ use crate::Error;
 
 /// What comes from the keyboard.
 pub(super) enum Typed {
+    /// A whole line.
     Line(String),
     /// A key, with something of a message in the line.
     Key,
@@ -28,6 +29,7 @@ const AHEAD: usize = 64;
 pub(super) struct Terminal(#[cfg(unix)] Option<rustix::termios::Termios>);
 
 impl Terminal {
+    /// As it is now; nothing is put back where standard input is no terminal.
     pub fn remember() -> Self {
         Terminal(
             #[cfg(unix)]

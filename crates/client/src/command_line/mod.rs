@@ -20,16 +20,16 @@ pub use arguments::Arguments;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use arguments::{Action, Common};
+use arguments::{Action, GlobalOptions};
 use output::Output;
 
 use crate::{Error, Place, Profile};
 
 /// Does what was asked. Errors go to standard error; the exit code tells a script whether it worked.
 pub async fn run(arguments: Arguments) -> ExitCode {
-    let Arguments { common, action } = arguments;
-    let output = Output::new(common.json);
-    match act(&common, &output, action).await {
+    let Arguments { global, action } = arguments;
+    let output = Output::new(global.json);
+    match act(&global, &output, action).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output.error(&error);
@@ -38,15 +38,15 @@ pub async fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
-async fn act(common: &Common, output: &Output, action: Option<Action>) -> Result<(), Error> {
-    let place = place(common)?;
+async fn act(global: &GlobalOptions, output: &Output, action: Option<Action>) -> Result<(), Error> {
+    let place = place(global)?;
     let Some(action) = action else { return interactive::run(place, output).await };
     match action {
-        Action::SignUp(sign_up) => accounts::sign_up(place, common, output, sign_up).await,
-        Action::LogIn(log_in) => accounts::log_in(place, common, output, log_in).await,
+        Action::SignUp(sign_up) => accounts::sign_up(place, output, sign_up).await,
+        Action::LogIn(log_in) => accounts::log_in(place, output, log_in).await,
         Action::Write(write) => conversations::write(place, output, write).await,
         Action::Follow(follow) => follow::run(place, output, follow).await,
-        Action::LogOut => accounts::log_out(Profile::open(place).await?, output).await,
+        Action::LogOut { forget } => accounts::log_out(&Profile::open(place).await?, output, forget).await,
         Action::List => conversations::list(&Profile::open(place).await?, output).await,
         Action::Read(read) => conversations::read(&Profile::open(place).await?, output, read).await,
         Action::Group(group) => groups::run(&Profile::open(place).await?, output, group).await,
@@ -63,11 +63,11 @@ async fn act(common: &Common, output: &Output, action: Option<Action>) -> Result
 }
 
 /// The profile's folder: as asked, else under the user's data folder (the XDG base directory specification).
-fn place(common: &Common) -> Result<Place, Error> {
-    if let Some(folder) = &common.folder {
+fn place(global: &GlobalOptions) -> Result<Place, Error> {
+    if let Some(folder) = &global.folder {
         return Ok(Place::Folder(folder.clone()));
     }
-    let name = &common.profile;
+    let name = &global.profile;
     let plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
         let message = format!("a profile's name is made of letters, digits, `-`, `_` and `.`, not {name:?}");

@@ -13,7 +13,9 @@ use crate::Error;
 /// Takes a line to where it is shown.
 pub(super) type Printer = Box<dyn FnMut(String) + Send>;
 
+/// Where answers go.
 pub(super) struct Output {
+    /// Objects, rather than lines?
     pub json: bool,
     colour: bool,
     /// While a line is being edited, what is printed goes around it.
@@ -28,12 +30,14 @@ pub(super) enum Style {
 }
 
 impl Output {
+    /// Lines for people, in colour at a terminal unless `NO_COLOR` is set; or objects.
     pub fn new(json: bool) -> Self {
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let colour = !json && !no_colour && std::io::stdout().is_terminal();
         Output { json, colour, printer: Mutex::new(None) }
     }
 
+    /// Sends lines through `printer` from now on, or to standard output again.
     pub fn set_printer(&self, printer: Option<Printer>) {
         *self.printer.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = printer;
     }
@@ -68,6 +72,21 @@ impl Output {
         self.either(&serde_json::json!({ "done": true }), || line.to_owned());
     }
 
+    /// Says something beside the answer, on standard error.
+    pub fn note(&self, line: &str) {
+        let line = if self.json { serde_json::json!({ "note": line }).to_string() } else { clean(line) };
+        // Whoever closed it does not want it.
+        drop(writeln!(std::io::stderr(), "{line}"));
+    }
+
+    /// Says to people, on standard error, how to go on. Scripts do not need it.
+    pub fn hint(&self, line: &str) {
+        if !self.json {
+            self.note(line);
+        }
+    }
+
+    /// Says on standard error what did not work.
     pub fn error(&self, error: &Error) {
         let line = match (self.json, serde_json::to_string(error)) {
             (true, Ok(line)) => line,
@@ -76,6 +95,7 @@ impl Output {
         drop(writeln!(std::io::stderr(), "{line}"));
     }
 
+    /// `text` in this style, where there are styles.
     pub fn styled(&self, style: Style, text: &str) -> String {
         let code = match style {
             Style::Dim => 2,

@@ -30,6 +30,9 @@ pub(super) async fn friend(profile: &Profile, output: &Output, friend: Friend) -
 
 fn list(output: &Output, friends: Friends) -> Result<(), Error> {
     let kinds = [("friend", friends.friends), ("incoming", friends.incoming), ("outgoing", friends.outgoing)];
+    if kinds.iter().all(|(_, profiles)| profiles.is_empty()) {
+        output.hint("no friends or requests yet: `friend request HANDLE` asks somebody");
+    }
     for (kind, profiles) in kinds {
         for profile in profiles {
             let object = serde_json::json!({ "kind": kind, "profile": profile });
@@ -57,7 +60,11 @@ pub(super) async fn block(profile: &Profile, output: &Output, user: &str, block:
 }
 
 pub(super) async fn blocks(profile: &Profile, output: &Output) -> Result<(), Error> {
-    for user in profile.api().blocks().await?.users {
+    let blocked = profile.api().blocks().await?.users;
+    if blocked.is_empty() {
+        output.hint("nobody is blocked");
+    }
+    for user in blocked {
         output.either(&user, || describe(output, &user));
     }
     Ok(())

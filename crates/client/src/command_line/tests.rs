@@ -1,12 +1,15 @@
 //! What is printed is safe to print, and the command line is well formed.
 
 use banter_model::{DeviceId, EventId, UserId};
+use banter_protocol::api::Tokens;
 use banter_protocol::{Content, Event};
 use clap::{CommandFactory, Parser};
 
 use super::names::Names;
 use super::output::{Output, clean};
 use super::*;
+use crate::storage::{Account, Store};
+use crate::sync::{self, Effect, Window};
 
 #[derive(Parser)]
 struct Program {
@@ -18,9 +21,15 @@ struct Program {
 fn the_command_line_is_well_formed() {
     Program::command().debug_assert();
     let parsed = Program::try_parse_from(["chat", "write", "@bob", "hello", "there", "--json", "--profile", "x"]).unwrap();
-    assert!(parsed.arguments.common.json);
+    assert!(parsed.arguments.global.json);
     assert!(matches!(parsed.arguments.action, Some(Action::Write(write)) if write.text == ["hello", "there"]));
     assert!(Program::try_parse_from(["chat", "read", "bob", "--before", "1", "--after", "2"]).is_err());
+    for (limit, fits) in [("0", false), ("1", true), ("200", true), ("201", false)] {
+        assert_eq!(Program::try_parse_from(["chat", "read", "bob", "--limit", limit]).is_ok(), fits, "{limit}");
+    }
+    let server = "http://localhost:1";
+    assert!(Program::try_parse_from(["chat", "log-in", "ada", "--server", server]).is_ok());
+    assert!(Program::try_parse_from(["chat", "list", "--server", server]).is_err(), "it would have no effect");
 }
 
 #[test]
@@ -39,14 +48,59 @@ fn control_characters_never_reach_the_terminal() {
 
 #[test]
 fn a_profile_is_no_path() {
-    let common = |profile: &str, folder: Option<&str>| Common {
+    let global = |profile: &str, folder: Option<&str>| GlobalOptions {
         profile: profile.into(),
         folder: folder.map(PathBuf::from),
-        server: String::new(),
         json: false,
     };
     for wrong in ["", "..", "../x", "a/b", ".hidden"] {
-        assert_eq!(place(&common(wrong, None)).unwrap_err().code, Error::INVALID_ARGUMENT, "{wrong}");
+        assert_eq!(place(&global(wrong, None)).unwrap_err().code, Error::INVALID_ARGUMENT, "{wrong}");
     }
-    assert_eq!(place(&common("x", Some("/f"))).unwrap(), Place::Folder("/f".into()));
+    assert_eq!(place(&global("x", Some("/f"))).unwrap(), Place::Folder("/f".into()));
+}
+
+#[tokio::test]
+async fn without_a_server_what_is_here_is_used_and_what_is_not_kept_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::Folder(folder.path().to_owned());
+    let store = Store::open(&folder.path().join("banter.sqlite")).await.unwrap();
+    let tokens = Tokens { access_token: "a".into(), expires_at: u64::MAX >> 12, refresh_token: "r".into() };
+    let account = Account {
+        // Nobody listens there.
+        api: "http://127.0.0.1:1".into(),
+        user: UserId(1),
+        device: DeviceId(11),
+        handle: "ada".into(),
+        tokens: Some(tokens),
+        servers: vec![],
+        from_the_start: true,
+    };
+    store.begin(&account).await.unwrap();
+    store.close().await;
+    let output = Output::new(false);
+    let write = || arguments::Write { to: "@Bob".into(), text: vec!["hi".into()], reply_to: None, timeout: 0 };
+    let refused = conversations::write(place.clone(), &output, write()).await.unwrap_err();
+    let message = "no server answers at http://127.0.0.1:1 (connection refused); nothing was kept, since this device does not know @Bob yet";
+    assert_eq!(refused.message, message);
+
+    let profile = Profile::open(place.clone()).await.unwrap();
+    assert_eq!(profile.store().unanswered().await.unwrap(), 0);
+    profile.store().remember_handles([(UserId(2), "bob")]).await.unwrap();
+    let read = || arguments::Read { conversation: "bob".into(), before: None, after: None, around: None, limit: 10, mark: false };
+    let nothing = conversations::read(&profile, &output, read()).await.unwrap_err();
+    assert_eq!(nothing.code, Error::UNREACHABLE, "nothing is stored that could be shown");
+    drop(profile);
+    let waits = conversations::write(place.clone(), &output, write()).await.unwrap_err();
+    assert_eq!(waits.code, "not_stored_yet");
+
+    let profile = Profile::open(place).await.unwrap();
+    assert_eq!(profile.store().unanswered().await.unwrap(), 1);
+    let conversation = "d.1.2".parse().unwrap();
+    let mut state = crate::sync::ConversationState::new(conversation);
+    (state.have, state.reaches) = (Some(3), 3);
+    state.known.insert(2, 3);
+    profile.store().apply(&[Effect::Write(sync::Write::Conversation(Box::new(state)))]).await.unwrap();
+    conversations::read(&profile, &output, read()).await.unwrap();
+    let page = profile.stored_page(conversation, Window::Newest, 10).await.unwrap().unwrap();
+    assert_eq!((page.from, page.to, page.head_seq), (2, 3, 3));
 }

@@ -13,8 +13,10 @@ use crate::api::{Api, base_of};
 
 /// WebSockets that fail in a row before `welcome`, while HTTP works, until long polling is used.
 const FAILURES: u32 = 2;
-/// How long long polling is used before WebSocket is tried again.
-pub const POLLING: Duration = Duration::from_secs(180);
+/// How long long polling is used at first before WebSocket is tried again; doubled each time that it still does not get through.
+const POLLING: Duration = Duration::from_secs(180);
+/// The most that is doubled to.
+const POLLING_MOST: Duration = Duration::from_secs(3_600);
 
 /// Connects to the first server that works, by WebSocket where it gets through.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct Dialer {
     at: usize,
     websocket_failures: u32,
     poll_until: Option<Instant>,
+    /// For how long long polling was chosen last; absent once a WebSocket has carried a session.
+    polling: Option<Duration>,
 }
 
 impl Dialer {
@@ -36,7 +40,7 @@ impl Dialer {
         if servers.is_empty() {
             servers.push(api.base().to_owned());
         }
-        Dialer { servers, at: 0, websocket_failures: 0, poll_until: None }
+        Dialer { servers, at: 0, websocket_failures: 0, poll_until: None, polling: None }
     }
 
     /// The server that is tried now.
@@ -59,10 +63,16 @@ impl Dialer {
         result
     }
 
-    /// WebSocket got through again.
+    /// An upgrade got through: the next session is tried by WebSocket. Something between may still cut it before `welcome`, so one
+    /// more failure is enough for long polling.
     pub fn use_websocket(&mut self) {
-        self.websocket_failures = 0;
+        self.websocket_failures = FAILURES - 1;
         self.poll_until = None;
+    }
+
+    /// How long to use long polling before looking whether WebSocket gets through again.
+    pub fn until_probe(&self) -> Duration {
+        self.polling.unwrap_or(POLLING)
     }
 
     async fn try_server(&mut self, api: &Api, since: Option<String>) -> Result<(Connection, ServerFrame), Error> {
@@ -89,19 +99,20 @@ impl Dialer {
             Err(error) => Err(Closed::broken(error)),
         };
         let Err(closed) = result else {
-            self.use_websocket();
+            (self.websocket_failures, self.poll_until, self.polling) = (0, None, None);
             return result;
         };
         if closed.code.is_some_and(|code| code == close_code::GOING_AWAY || code >= 4_000) {
             // The server itself has spoken: WebSocket gets through.
             return Err(closed);
         }
-        self.websocket_failures += 1;
+        self.websocket_failures = self.websocket_failures.saturating_add(1);
         if self.websocket_failures < FAILURES || api.health().await.is_err() {
             return Err(closed);
         }
         tracing::info!(server = self.server(), %closed, "WebSocket does not get through, HTTP does: long polling");
-        self.poll_until = Some(Instant::now() + POLLING);
+        let polling = self.polling.map_or(POLLING, |before| (before * 2).min(POLLING_MOST));
+        (self.polling, self.poll_until) = (Some(polling), Some(Instant::now() + polling));
         self.by_polling(api, first).await
     }
 

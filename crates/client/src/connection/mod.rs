@@ -10,7 +10,7 @@ mod polling;
 mod websocket;
 
 pub use backoff::Backoff;
-pub use dialer::{Dialer, POLLING};
+pub use dialer::Dialer;
 pub use polling::Polling;
 pub use websocket::WebSocket;
 

@@ -143,6 +143,34 @@ async fn where_websocket_is_blocked_long_polling_is_used() {
 }
 
 #[tokio::test]
+async fn an_upgrade_that_carries_no_session_is_tried_once_and_then_less_often() {
+    let base = serve(|request| {
+        Some(match request.lines().next().unwrap() {
+            line if line.starts_with("GET /v1/socket ") => (403, "<html>blocked".into()),
+            "GET /health HTTP/1.1" => (200, "ok".into()),
+            "POST /v1/sessions HTTP/1.1" => {
+                let welcome = serde_json::to_string(&welcome(45_000)).unwrap();
+                (200, format!(r#"{{"session":"secret","frames":[{welcome}],"cursor":0}}"#))
+            }
+            other => panic!("{other}"),
+        })
+    })
+    .await;
+    let api = api(&base);
+    let mut dialer = Dialer::new(&api, &[]);
+    assert!(dialer.dial(&api, None).await.is_err(), "once may be chance");
+    let mut times = vec![];
+    for _ in 0..7 {
+        let (connection, _) = dialer.dial(&api, None).await.unwrap();
+        assert!(connection.is_polling());
+        times.push(dialer.until_probe().as_secs());
+        // A probe's upgrade gets through, the session that is tried next does not.
+        dialer.use_websocket();
+    }
+    assert_eq!(times, [180, 360, 720, 1_440, 2_880, 3_600, 3_600]);
+}
+
+#[tokio::test]
 async fn a_dead_server_is_passed_over() {
     let base = accept(|mut socket| async move {
         read(&mut socket).await;

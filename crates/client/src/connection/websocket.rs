@@ -47,7 +47,7 @@ impl WebSocket {
         let (sent_at, received_at) = (now, now);
         let mut socket = WebSocket { stream, outgoing, unflushed: false, heartbeat, sent_at, received_at, timer, bye: None };
         socket.send(first)?;
-        timeout(CONNECT, socket.flush()).await.map_err(Error::unreachable)??;
+        timeout(CONNECT, socket.flush()).await.map_err(|error| Error::unreachable(base, &error))??;
         Ok(socket)
     }
 
@@ -202,6 +202,7 @@ async fn upgrade(base: &str) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>
         .max_frame_size(Some(INCOMING_BYTES));
     let no_delay = true;
     let connected = timeout(CONNECT, connect_async_with_config(url, Some(config), no_delay)).await;
-    let (stream, _) = connected.map_err(Error::unreachable)?.map_err(Error::unreachable)?;
+    let connected = connected.map_err(|error| Error::unreachable(&base, &error))?;
+    let (stream, _) = connected.map_err(|error| Error::unreachable(&base, &error))?;
     Ok(stream)
 }

@@ -30,9 +30,11 @@ impl Store {
     /// Begins with a new login: everything stored before is forgotten.
     pub async fn begin(&self, account: &Account) -> Result<(), Error> {
         let mut transaction = self.writer.begin().await?;
-        sqlx::raw_sql("DELETE FROM account; DELETE FROM conversations; DELETE FROM events; DELETE FROM outbox")
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::raw_sql(
+            "DELETE FROM account; DELETE FROM conversations; DELETE FROM events; DELETE FROM outbox; DELETE FROM handles",
+        )
+        .execute(&mut *transaction)
+        .await?;
         sqlx::query(
             "INSERT INTO account (one, api, user_id, device, handle, tokens, servers, from_the_start) VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
         )
@@ -62,6 +64,18 @@ impl Store {
             servers: decode(&row.try_get::<String, _>(5)?)?,
             from_the_start: row.try_get(6)?,
         }))
+    }
+
+    /// How many commands wait for an answer, whether somebody is logged in or not.
+    pub async fn unanswered(&self) -> Result<usize, Error> {
+        let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM outbox").fetch_one(&self.writer).await?;
+        Ok(count as usize)
+    }
+
+    /// Forgets the commands that wait for an answer: they are never sent.
+    pub async fn forget_unanswered(&self) -> Result<(), Error> {
+        sqlx::query("DELETE FROM outbox").execute(&self.writer).await?;
+        Ok(())
     }
 
     /// Keeps a new pair of tokens, or that there is none any more. On the disk when it returns: a refresh token works once.

@@ -7,6 +7,7 @@
 mod account;
 mod apply;
 mod folder;
+mod handles;
 mod read;
 
 pub use account::Account;

@@ -33,3 +33,9 @@ CREATE TABLE IF NOT EXISTS outbox (
     frame TEXT NOT NULL,
     PRIMARY KEY (conversation, tag)
 ) STRICT, WITHOUT ROWID;
+
+-- Whom the user has seen or named, for when the server does not answer.
+CREATE TABLE IF NOT EXISTS handles (
+    user_id INTEGER PRIMARY KEY,
+    handle TEXT NOT NULL UNIQUE
+) STRICT;

@@ -140,3 +140,14 @@ async fn a_folder_is_used_by_one_at_a_time() {
     drop(lock);
     FolderLock::take(folder.path(), Duration::ZERO).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_handle_is_of_who_had_it_last() {
+    let store = Store::in_memory().await.unwrap();
+    store.remember_handles([(UserId(2), "bob"), (UserId(3), "eve")]).await.unwrap();
+    store.remember_handles([(UserId(3), "bob")]).await.unwrap();
+    assert_eq!(store.user_of_handle("bob").await.unwrap(), Some(UserId(3)));
+    assert_eq!((store.handle_of(UserId(2)).await.unwrap(), store.user_of_handle("eve").await.unwrap()), (None, None));
+    store.begin(&account()).await.unwrap();
+    assert_eq!(store.user_of_handle("bob").await.unwrap(), None, "another server may be behind another login");
+}

@@ -98,7 +98,10 @@ pub enum Input {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FetchError {
     /// It may work later.
-    Later,
+    Later {
+        /// Seconds that the server wants to be left alone for, if it said so.
+        retry_after: Option<u64>,
+    },
     /// There is nothing to see for this user.
     Gone,
 }

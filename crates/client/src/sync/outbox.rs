@@ -38,6 +38,7 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
+    /// How many entries have no answer yet.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -47,6 +48,7 @@ impl Outbox {
         self.entries.push_back(Entry { tag, frame, progress: Progress::Queued });
     }
 
+    /// The entry with this tag, unless it is answered.
     pub fn get_mut(&mut self, tag: Tag) -> Option<&mut Entry> {
         let index = self.entries.binary_search_by_key(&tag, |entry| entry.tag).ok()?;
         self.entries.get_mut(index)

@@ -17,6 +17,8 @@ const PULLS: usize = 4;
 const RANGES: usize = 256;
 /// Answers without anything new in a row, after which what the server says it has counts.
 const EMPTY_PAGES: u32 = 5;
+/// The longest that a server's word can hold a pull up, in seconds.
+const RETRY_AFTER_MOST: u64 = 3_600;
 
 /// Which page to ask for next.
 fn next_window(state: &ConversationState) -> Option<Window> {
@@ -51,9 +53,11 @@ impl Engine {
         self.pull_queue.insert((Reverse(state.at), id));
     }
 
-    /// Asks for pages, a few at a time.
+    /// Asks for pages, a few at a time, while the device is connected: without a session there is most likely no server either, and
+    /// what is queued waits for the next one.
     pub(super) fn start_pulls(&mut self, now: Millis) {
-        while self.pulls.len() < PULLS
+        while self.connected
+            && self.pulls.len() < PULLS
             && let Some((_, id)) = self.pull_queue.pop_first()
         {
             let Some(state) = self.conversations.get_mut(&id) else { continue };
@@ -91,16 +95,16 @@ impl Engine {
                         state.reaches = head.max(have);
                         state.session.pulls_failed = 0;
                     }
-                    self.pull_later(now, id);
+                    self.pull_later(now, id, None);
                 } else {
                     state.session.pulls_failed = 0;
                 }
             }
-            Err(FetchError::Later) => {
+            Err(FetchError::Later { retry_after }) => {
                 if let Some(state) = self.conversations.get_mut(&id) {
                     state.session.pulls_failed = state.session.pulls_failed.saturating_add(1);
                 }
-                self.pull_later(now, id);
+                self.pull_later(now, id, retry_after);
             }
             Err(FetchError::Gone) => {
                 if let Some(state) = self.conversations.get_mut(&id) {
@@ -115,10 +119,11 @@ impl Engine {
         }
     }
 
-    fn pull_later(&mut self, now: Millis, id: ConversationId) {
+    fn pull_later(&mut self, now: Millis, id: ConversationId, retry_after: Option<u64>) {
         if let Some(state) = self.conversations.get_mut(&id) {
             let failed = state.session.pulls_failed.clamp(1, 8);
-            state.session.pull_after = now + (100 << failed);
+            let asked = retry_after.unwrap_or(0).min(RETRY_AFTER_MOST) * 1_000;
+            state.session.pull_after = now + (100 << failed).max(asked);
         }
     }
 
@@ -147,8 +152,9 @@ impl Engine {
         let mut current = true;
         state.known.insert(from, to);
         if have.is_some_and(|have| to > have) && (events.len() as u64) < to - from + 1 {
-            // What happened while the user was out may have amended messages from before: those are read anew when asked for.
-            state.known.forget_below(have.map_or(1, |have| have + 1));
+            // What happened while the user was out may have amended messages from before: those told are read anew when asked for, and
+            // those that wait to be told, below what this page brought, are pulled anew.
+            state.known.forget_below(have.map_or(1, |have| have + 1).max(from));
         }
         for event in &events {
             state.note(me, event);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use banter_model::{Conversation, ConversationId, EventBody, Marker, Millis, Ordinal, Role, Roster, Seq, UserId, fold, marker};
+use banter_model::{Conversation, ConversationId, Marker, Millis, Ordinal, Role, Roster, Seq, UserId, fold, marker};
 use banter_protocol::limits::PREVIEW_CHARACTERS;
 use banter_protocol::sync::Preview;
 use banter_protocol::{Content, ConversationSummary, Event};
@@ -40,6 +40,9 @@ pub struct ConversationState {
     pub at: Millis,
     /// Is the user a member?
     pub member: bool,
+    /// That was so after this event at least.
+    #[serde(default)]
+    pub member_at: Seq,
     /// How far the user has read.
     pub read: Marker,
     /// Unread messages that mention the user.
@@ -99,6 +102,7 @@ impl ConversationState {
             first_seq: 1,
             at: 0,
             member: true,
+            member_at: 0,
             read: Marker::default(),
             mentions: 0,
             preview: None,
@@ -143,9 +147,12 @@ impl ConversationState {
         };
         self.have.get_or_insert(have);
         self.reaches = self.reaches.max(summary.head_seq);
-        self.first_seq = summary.first_seq;
         self.at = self.at.max(summary.at);
-        self.member = summary.member;
+        // An answer that was written before an event that is known already does not undo what the event did.
+        if summary.head_seq >= self.member_at {
+            self.first_seq = summary.first_seq;
+            (self.member, self.member_at) = (summary.member, summary.head_seq);
+        }
         let read = self.read.max(summary.read);
         if summary.head_seq >= self.head.seq {
             self.head = Marker { seq: summary.head_seq, ordinal: summary.head_ordinal };
@@ -228,6 +235,7 @@ impl ConversationState {
 
     /// Applies an event to title and members, if it is the next one for them. Says whether they are up to date with it.
     pub(crate) fn follow_roster(&mut self, me: UserId, event: &Event) -> bool {
+        self.follow_membership(me, event);
         if self.id.is_direct() || event.seq <= self.roster_at {
             return true;
         }
@@ -246,13 +254,22 @@ impl ConversationState {
             conversation.roster = std::mem::take(&mut self.roster);
             fold::change_roster(&mut conversation, &event);
             self.roster = conversation.roster;
-            self.member = match event.body {
-                EventBody::MemberRemoved { member } if member == me => false,
-                EventBody::MemberLeft { .. } if event.sender == me => false,
-                _ => self.member || self.roster.member(me).is_some(),
-            };
         }
         true
+    }
+
+    /// Does the event bring the user in or out? Unlike the roster this needs no other event, so it is followed in whatever order.
+    fn follow_membership(&mut self, me: UserId, event: &Event) {
+        let member = match &event.content {
+            Content::GroupCreated { members, .. } if event.sender == me || members.contains(&me) => true,
+            Content::MembersAdded { members } if members.contains(&me) => true,
+            Content::MemberRemoved { member } if *member == me => false,
+            Content::MemberLeft { .. } if event.sender == me => false,
+            _ => return,
+        };
+        if event.seq > self.member_at {
+            (self.member, self.member_at) = (member, event.seq);
+        }
     }
 
     /// Messages up to the head, for a marker at it.

@@ -28,18 +28,22 @@ pub(super) struct Syncing {
 }
 
 impl Syncing {
+    /// A device that stored this `point` last; none before the first sync.
     pub fn from(point: Option<String>) -> Self {
         Syncing { point, ..Syncing::default() }
     }
 
+    /// The `point` of the last answer that was taken in whole.
     pub fn point(&self) -> Option<&str> {
         self.point.as_deref()
     }
 
+    /// Was everything asked for in this session answered, once at least?
     pub fn is_done(&self) -> bool {
         self.done && self.chains == 0 && !self.again
     }
 
+    /// When an answer counts as lost.
     pub fn look_again(&self) -> Millis {
         self.look_again
     }
@@ -50,6 +54,7 @@ impl Syncing {
         self.since.clone_from(&self.point);
     }
 
+    /// The session ended: nothing is under way any more.
     pub fn stop(&mut self) {
         (self.chains, self.done, self.again) = (0, false, false);
     }

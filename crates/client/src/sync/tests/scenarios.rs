@@ -5,7 +5,7 @@ use banter_protocol::api::Page;
 use banter_protocol::{ClientFrame, Content, Event, ServerFrame};
 
 use super::device::Device;
-use crate::sync::{Input, Notification, Window};
+use crate::sync::{FetchError, Input, Notification, Window};
 
 const DIRECT: ConversationId = ConversationId::Direct(UserId(1), UserId(2));
 
@@ -118,6 +118,63 @@ fn a_group_is_followed_from_where_the_user_came_in_however_far_they_have_read_el
     let answer = ServerFrame::Sync { conversations: vec![summary], point: "p2".into(), more: None };
     device.handle(0, Input::Frame(answer));
     assert_eq!(device.to_fetch.pop().map(|(_, _, window)| window), Some(Window::After(3)));
+}
+
+#[test]
+fn nothing_is_asked_for_without_a_session_nor_before_the_server_wants_it() {
+    let mut device = Device::new(1, 10, true);
+    welcome(&mut device);
+    live(&mut device, 0, 5);
+    let (request, ..) = device.to_fetch.pop().expect("a page was asked for");
+    device.handle(0, Input::Disconnected);
+    let result = Err(FetchError::Later { retry_after: Some(7) });
+    device.handle(0, Input::Fetched { request, result });
+    device.handle(8_000, Input::Tick);
+    assert!(device.to_fetch.is_empty(), "there is no session");
+    let again = |device: &mut Device, now| {
+        let welcome =
+            ServerFrame::Welcome { session: "s".into(), user: device.user, device: device.id, at: 1, heartbeat_ms: 45_000 };
+        device.handle(now, Input::Frame(welcome));
+        device.to_fetch.pop().map(|(request, ..)| request)
+    };
+    let request = again(&mut device, 8_000).expect("what was queued is asked for");
+    device.handle(8_000, Input::Fetched { request, result: Err(FetchError::Later { retry_after: Some(7) }) });
+    device.handle(14_999, Input::Tick);
+    assert!(device.to_fetch.is_empty(), "the server wanted to be left alone");
+    device.handle(15_000, Input::Tick);
+    assert_eq!(device.to_fetch.len(), 1);
+}
+
+#[test]
+fn an_answer_older_than_a_live_event_does_not_bring_anybody_back_in() {
+    let mut device = Device::new(1, 10, false);
+    welcome(&mut device);
+    let conversation = ConversationId::Group(banter_model::GroupId(7));
+    let at = |seq| banter_model::Marker { seq, ordinal: seq };
+    let members = vec![banter_protocol::sync::GroupMember { user: UserId(1), role: banter_model::Role::Member }];
+    let group = banter_protocol::sync::Group { title: "Boat".into(), earlier_history: true, members };
+    let summary = banter_protocol::ConversationSummary {
+        conversation,
+        head_seq: 3,
+        head_ordinal: 3,
+        first_seq: 2,
+        joined_seq: 3,
+        at: 3,
+        member: true,
+        read: at(3),
+        unread: 0,
+        mentions: 0,
+        preview: None,
+        group: Some(group),
+        peer: None,
+    };
+    let sync = |summary| ServerFrame::Sync { conversations: vec![summary], point: "p2".into(), more: None };
+    device.handle(0, Input::Frame(sync(summary.clone())));
+    let removed = Event { content: Content::MemberRemoved { member: UserId(1) }, ..event(4) };
+    device.handle(0, Input::Frame(ServerFrame::Event { conversation, event: removed }));
+    device.handle(0, Input::Frame(sync(banter_protocol::ConversationSummary { first_seq: 1, ..summary })));
+    let state = device.engine.conversation(conversation).unwrap();
+    assert_eq!((state.member, state.first_seq, state.roster.members.len()), (false, 2, 0));
 }
 
 #[test]

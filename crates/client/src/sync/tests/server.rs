@@ -1,6 +1,6 @@
 //! A server in memory: the fold of `banter_model`, visibility, sync in parts, pages.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use banter_model::snowflake::EPOCH;
 use banter_model::{
@@ -18,6 +18,8 @@ pub struct Log {
     pub conversation: Option<Conversation>,
     pub events: Vec<Event>,
     pub memberships: BTreeMap<UserId, Membership>,
+    /// After which places each user came in: more than one for who was out meanwhile.
+    pub entrances: BTreeMap<UserId, BTreeSet<Seq>>,
     pub read: BTreeMap<UserId, Marker>,
     pub delivered: BTreeMap<UserId, Seq>,
     changed: u64,
@@ -74,6 +76,9 @@ impl Server {
                     for user in [low, high] {
                         log.memberships.entry(user).or_default().enter(&event, true);
                     }
+                }
+                for (user, row) in &log.memberships {
+                    log.entrances.entry(*user).or_default().insert(row.joined.seq);
                 }
                 let mut receivers: Vec<UserId> =
                     before.into_iter().chain(log.memberships.iter().filter(|row| row.1.is_current()).map(|row| *row.0)).collect();

@@ -156,7 +156,7 @@ impl World {
             let limit = 1 + self.random.below(200);
             let page = self.server.page(self.devices[index].user, conversation, window, limit);
             let lost = self.random.chance(10);
-            let result = if lost { Err(FetchError::Later) } else { page.ok_or(FetchError::Gone) };
+            let result = if lost { Err(FetchError::Later { retry_after: None }) } else { page.ok_or(FetchError::Gone) };
             self.pages.push((index, request, result));
         }
     }
@@ -324,12 +324,15 @@ impl World {
         let log = &self.server.logs[&id];
         let row = &log.memberships[&device.user];
         assert_eq!(state.have, Some(state.reaches));
+        assert_eq!((state.member, state.first_seq), (summary.member, summary.first_seq), "{id} on device {}", device.id);
         assert!(state.have >= Some(summary.head_seq), "{id}: {:?} of {}", state.have, summary.head_seq);
         let stored: Vec<u64> =
             device.disk.events.range((id, 0)..=(id, u64::MAX)).map(|row| row.0.1).filter(|seq| row.sees(*seq)).collect();
         let start = stored.first().copied().unwrap_or(summary.head_seq + 1);
         if device.from_the_start {
-            assert_eq!(start, summary.joined_seq + 1, "{id} is followed from where the user came in");
+            // The last time, or an earlier one that the device was there for.
+            assert!(log.entrances[&device.user].contains(&(start - 1)), "{id} is followed from {start}: nobody came in there");
+            assert!(start <= summary.joined_seq + 1, "{id} is followed from {start}: later than the user came in");
         }
         let visible: Vec<u64> = (start..=summary.head_seq).filter(|seq| row.sees(*seq)).collect();
         assert_eq!(stored, visible, "{id} on device {}", device.id);
@@ -376,8 +379,9 @@ fn whatever_dies_each_event_is_seen_once_and_in_order() {
 
 #[test]
 fn runs_that_are_always_the_same() {
-    // The last three once found a roster that stayed as it had been before a gap.
-    for seed in (1..=20).chain([2_117_043, 2_121_038, 2_123_044]) {
+    // Three once found a roster that stayed as it had been before a gap; the last two a removal that an earlier event undid, and a message
+    // that waited to be told without a reaction of which its reader is not to see the event.
+    for seed in (1..=20).chain([2_117_043, 2_121_038, 2_123_044, 18_109_041, 18_130_024]) {
         eprintln!("BANTER_SEED={seed}");
         run(seed, 3_000);
     }
