@@ -16,7 +16,7 @@ pub struct ConversationSummary {
     pub head_ordinal: Ordinal,
     /// The first event that the user may see.
     pub first_seq: Seq,
-    /// Where the user first came in: what stands up to here is history to them, not news.
+    /// Where the user came in for the last time: what stands up to here is history to them, not news.
     pub joined_seq: Seq,
     /// When it happened, in milliseconds since the Unix epoch.
     pub at: Millis,

@@ -12,7 +12,7 @@ use banter_server::serve::{ServeOptions, Server};
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-/// A fifth more messages from the same processors than with the system.s allocator: docs/decisions/0006-allocator.md.
+/// A fifth more messages from the same processors than with the system's allocator: docs/decisions/0006-allocator.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
