@@ -122,11 +122,13 @@ impl Worker {
             let (origin, sender) = (envelope.origin, envelope.command.sender);
             let (conversation, tag) = (envelope.command.conversation, envelope.command.tag);
             let (device, weight) = (envelope.command.device, envelope.command.action.weight());
-            let applied = match tag {
-                Some(tag) if self.held.must_wait(conversation, device, tag, now) => Err(Failure::Unavailable(ErrorCode::Busy)),
-                _ => self.apply(&mut round, position, envelope).await,
+            let waits = tag.is_some_and(|tag| self.held.must_wait(conversation, device, tag, now));
+            let applied = match waits {
+                true => Err(Failure::Unavailable(ErrorCode::Busy)),
+                false => self.apply(&mut round, position, envelope).await,
             };
-            if let (Some(tag), Err(Failure::Unavailable(_))) = (tag, &applied) {
+            // One that waits holds up nobody by itself: the time that the first may take would never end.
+            if let (Some(tag), Err(Failure::Unavailable(_)), false) = (tag, &applied, waits) {
                 self.held.hold(conversation, device, tag, now);
             }
             let (answer, news) = match applied {
@@ -138,7 +140,6 @@ impl Worker {
         }
         let Round { conversations, touched, rosters_changed, events, memberships, mut batch, asked, mut outcomes } = round;
         if !events.is_empty() {
-            self.metrics.events.inc_by(outcomes.iter().filter(|outcome| outcome.news.is_some()).count() as u64);
             batch.heads.extend(touched.iter().filter_map(|id| Some((*id, conversations.get(id)?.conversation.head.clone()))));
             batch
                 .rosters
@@ -153,6 +154,7 @@ impl Worker {
                 self.delivery.deliver(outcomes);
                 return;
             }
+            self.metrics.events.inc_by(outcomes.iter().filter(|outcome| outcome.news.is_some()).count() as u64);
         }
         // What does not exist is not worth remembering: anybody can name it.
         for (id, kept) in conversations.into_iter().filter(|(_, kept)| kept.conversation.head.seq > 0) {

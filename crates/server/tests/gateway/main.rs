@@ -3,6 +3,7 @@
 // What tests share fails as a test does.
 #![allow(clippy::unwrap_used)]
 
+mod full_disk;
 mod groups;
 mod markers;
 mod opening;

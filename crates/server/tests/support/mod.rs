@@ -73,11 +73,13 @@ pub struct Person {
 pub struct Settings {
     pub grace: Duration,
     pub frame_rate: FrameRate,
+    /// Room kept free on the disk: with `u64::MAX` it is always full.
+    pub reserve_bytes: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { grace: Duration::from_millis(50), frame_rate: FrameRate::UNLIMITED }
+        Settings { grace: Duration::from_millis(50), frame_rate: FrameRate::UNLIMITED, reserve_bytes: 0 }
     }
 }
 
@@ -96,7 +98,7 @@ impl World {
         options.rate_limits = RateLimitConfig::unlimited();
         options.frame_rate = settings.frame_rate;
         options.presence_grace = settings.grace;
-        options.history = HistoryOptions { reserve_bytes: 0, ..HistoryOptions::default() };
+        options.history = HistoryOptions { reserve_bytes: settings.reserve_bytes, ..HistoryOptions::default() };
         // The server before may be letting go of the folder still.
         let opening = async {
             loop {
