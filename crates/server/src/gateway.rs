@@ -7,6 +7,7 @@ pub mod hub;
 mod intake;
 mod opening;
 mod polling;
+mod refusing;
 pub mod session;
 mod socket;
 mod sweep;

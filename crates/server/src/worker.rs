@@ -16,7 +16,7 @@ pub enum Failure {
     /// The state of the conversation, or what is asked for, forbids it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The server could not, or the directory forbids it.
+    /// The server could not.
     #[error("{}", sentence(*.0))]
     Unavailable(ErrorCode),
 }
@@ -60,8 +60,6 @@ impl Failure {
 /// The sentence that goes with a code.
 fn sentence(code: ErrorCode) -> &'static str {
     match code {
-        ErrorCode::UnknownUser => "there is no such user",
-        ErrorCode::MayNotWrite => "this user takes no messages from you",
         ErrorCode::Busy => "the server has more to do than it can queue; send it again",
         ErrorCode::StorageFull => "the server's disk is full; nothing was stored, and reading goes on",
         ErrorCode::StorageUnavailable => "the server cannot store at the moment; nothing was stored, and reading goes on",

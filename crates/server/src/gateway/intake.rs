@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use banter_model::{Action, Command, ConversationId, EventId, Mention, Objection, Refusal, Seq, Tag, UserId, mention};
+use banter_model::{Action, Command, ConversationId, EventId, Mention, Objection, Refusal, Seq, UserId, mention};
 use banter_protocol::frame::{self, ClientFrame};
 use banter_protocol::{ErrorCode, ServerFrame};
 use banter_store::directory::DirectoryError;
@@ -17,11 +17,9 @@ use banter_store::{Envelope, Origin, StoreError};
 
 use crate::conversations::{receipts, sync};
 use crate::gateway::Gateway;
+use crate::gateway::refusing::Asked;
 use crate::gateway::session::Session;
 use crate::worker::Failure;
-
-/// Most characters of a parser's sentence that a device is told.
-const SENTENCE_CHARACTERS: usize = 300;
 
 /// What a session waits for before it takes its next frame.
 pub type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -34,13 +32,6 @@ pub enum Taken {
     Malformed,
     /// It is done when this is.
     Waiting(Waiting),
-}
-
-/// A command as it came in a frame, for its answer.
-#[derive(Clone, Copy)]
-struct Asked {
-    tag: Tag,
-    conversation: ConversationId,
 }
 
 /// A command as it goes to the worker.
@@ -332,63 +323,6 @@ impl Gateway {
             }
         })
     }
-
-    // Errors.
-
-    fn malformed(&self, session: &Session, json: &[u8], error: &serde_json::Error) {
-        // Told with the command's tag and conversation where they can be read, so that the device knows which frame it was.
-        let parts: Option<serde_json::Value> = serde_json::from_slice(json).ok();
-        let tag = parts.as_ref().and_then(|parts| parts.get("tag")?.as_u64());
-        let conversation = parts.as_ref().and_then(|parts| parts.get("conversation")?.as_str()?.parse().ok());
-        let wrong_tag = tag.and_then(|tag| Tag::new(tag).err());
-        match wrong_tag {
-            Some(invalid) => self.tell(session, ErrorCode::InvalidTag.code(), invalid.to_string(), tag, conversation, None),
-            None => self.tell(session, ErrorCode::InvalidFrame.code(), sentence(error), tag, conversation, None),
-        }
-    }
-
-    fn answer_failure(&self, session: &Session, asked: Asked, failure: &Failure) {
-        self.refuse(session, failure.code(), failure.to_string(), Some(asked), failure.retry_after());
-    }
-
-    fn tell_failure(
-        &self,
-        session: &Session,
-        done: Result<(), banter_protocol::ErrorBody>,
-        conversation: Option<ConversationId>,
-    ) {
-        if let Err(body) = done {
-            self.tell(session, &body.code, body.message, None, conversation, body.retry_after);
-        }
-    }
-
-    fn refuse(&self, session: &Session, code: &str, message: String, asked: Option<Asked>, retry_after: Option<u64>) {
-        let (tag, conversation) = asked.map(|asked| (asked.tag.get(), asked.conversation)).unzip();
-        self.tell(session, code, message, tag, conversation, retry_after);
-    }
-
-    fn tell(
-        &self,
-        session: &Session,
-        code: &str,
-        message: String,
-        tag: Option<u64>,
-        conversation: Option<ConversationId>,
-        retry_after: Option<u64>,
-    ) {
-        self.node.metrics.refused(code);
-        self.give(session, &ServerFrame::Error { code: code.to_owned(), message, tag, conversation, retry_after });
-    }
-}
-
-/// The parser's sentence, which may quote what it was given: no more than the beginning of it.
-fn sentence(error: &serde_json::Error) -> String {
-    let mut sentence = error.to_string();
-    if let Some((end, _)) = sentence.char_indices().nth(SENTENCE_CHARACTERS) {
-        sentence.truncate(end);
-        sentence.push_str(" ...");
-    }
-    sentence
 }
 
 /// What a frame counts for in its session's rate: about the work it makes, next to a message.
