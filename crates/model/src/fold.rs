@@ -208,7 +208,8 @@ fn message_at(seq: Seq, next: Seq, target: Option<&Target>) -> Result<(UserId, &
     Ok((author, amendments))
 }
 
-fn room_for(members: usize) -> Result<(), Refusal> {
+/// Is there room for `members` in one group?
+pub fn room_for(members: usize) -> Result<(), Refusal> {
     if members > GROUP_MEMBERS { Err(Refusal::GroupFull { would_be: members }) } else { Ok(()) }
 }
 

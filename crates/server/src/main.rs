@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use banter_server::descriptors;
+use banter_server::presence::GRACE;
 use banter_server::rate_limit::{ProxyHeader, RateLimitConfig};
 use banter_server::serve::{ServeOptions, Server};
 use clap::{Args, Parser, Subcommand};
@@ -49,7 +50,7 @@ struct Serve {
     #[arg(long, env = "BANTER_UNLIMITED")]
     unlimited: bool,
     /// Milliseconds after which a lost connection counts as offline.
-    #[arg(long, env = "BANTER_PRESENCE_GRACE_MS", default_value_t = 10_000)]
+    #[arg(long, env = "BANTER_PRESENCE_GRACE_MS", default_value_t = GRACE.as_millis() as u64)]
     presence_grace_ms: u64,
     /// Free space, in MiB, that is kept on the disk: with less left, messages are refused and reading goes on.
     #[arg(long, env = "BANTER_RESERVE_MIB", default_value_t = banter_store::embedded::history::HistoryOptions::default().reserve_bytes >> 20)]

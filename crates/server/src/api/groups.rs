@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use banter_model::limits::GROUP_MEMBERS;
+use banter_model::fold::room_for;
 use banter_model::name::check_title;
 use banter_model::{Action, ConversationId, GroupId, Refusal, UserId};
 use banter_protocol::ErrorCode;
@@ -34,6 +34,7 @@ pub(super) async fn create_group(
     }
     check_title(&wish.title)?;
     let members = others(wish.members, who.user);
+    // The fold decides; but the directory is not asked about thousands of users who cannot come in anyway.
     room_for(members.len() + 1)?;
     node.rate_limits.group_creation(who.user, now())?;
     let fresh = GroupId(node.ids.next().await?);
@@ -169,11 +170,6 @@ fn others(mut members: Vec<UserId>, user: UserId) -> Vec<UserId> {
     members.dedup();
     members.retain(|member| *member != user);
     members
-}
-
-/// The fold decides; but the directory is not asked about thousands of users who cannot come in anyway.
-fn room_for(would_be: usize) -> Result<(), Refusal> {
-    if would_be > GROUP_MEMBERS { Err(Refusal::GroupFull { would_be }) } else { Ok(()) }
 }
 
 /// Refuses unless `user` may write to each of `members`, who exist. Names the first of whom that is not so.

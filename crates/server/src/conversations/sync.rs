@@ -18,14 +18,12 @@ pub async fn answer(node: &Node, user: UserId, question: &SyncQuestion) -> Resul
 
 async fn sync(node: &Node, user: UserId, question: &SyncQuestion) -> Result<ServerFrame, ReadingError> {
     let more = question.more.as_deref().map(|text| read_more(node, text)).transpose()?;
-    let since = match question.since.as_deref() {
-        Some(text) => known(node, read_point(node, text)?).await?,
-        None => None,
-    };
     let (after, point) = match more {
         Some(More { after, point }) => (Some(after), point),
         None => (None, current_point(node).await?),
     };
+    let since = question.since.as_deref().map(|text| read_point(node, text)).transpose()?;
+    let since = since.filter(|since| !is_ahead(since, &point));
     let Part { conversations, more } = part(node, user, since.as_ref(), after).await?;
     let more = more.map(|after| More { after, point: point.clone() }.encode());
     Ok(ServerFrame::Sync { conversations, point: point.encode(), more })
@@ -53,9 +51,7 @@ fn read_point(node: &Node, text: &str) -> Result<SyncPoint, ReadingError> {
     point.ok_or_else(|| ReadingError::InvalidParameter("`since` is not a sync point that this server gave".to_owned()))
 }
 
-/// `since`, unless it lies in the future: then the history was put back to an earlier state, and everything is told anew.
-async fn known(node: &Node, since: SyncPoint) -> Result<Option<SyncPoint>, ReadingError> {
-    let current = current_point(node).await?;
-    let ahead = since.positions.iter().zip(&current.positions).any(|(known, stored)| known > stored);
-    Ok((!ahead).then_some(since))
+/// Is `since` from a future of the history, which was put back to an earlier state then? Everything is told anew.
+fn is_ahead(since: &SyncPoint, point: &SyncPoint) -> bool {
+    since.positions.iter().zip(&point.positions).any(|(known, stored)| known > stored)
 }

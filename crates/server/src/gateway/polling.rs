@@ -144,7 +144,7 @@ pub async fn poll(
         if *latest != number {
             return Poll::Ready(());
         }
-        session.register_context(context);
+        session.register(context.waker());
         if session.has_frames() { Poll::Ready(()) } else { Poll::Pending }
     });
     // Nothing in time is an answer too.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Waker};
+use std::task::Waker;
 
 use banter_model::{DeviceId, UserId};
 use banter_protocol::limits::UNANSWERED_PER_SESSION;
@@ -171,11 +171,6 @@ impl Session {
     /// Wakes `waker` at the next change: a frame, an answer, the end.
     pub fn register(&self, waker: &Waker) {
         self.waker.register(waker);
-    }
-
-    /// As [`Session::register`].
-    pub fn register_context(&self, context: &Context<'_>) {
-        self.waker.register(context.waker());
     }
 
     /// Wakes whoever takes from the outbox.

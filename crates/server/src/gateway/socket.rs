@@ -272,7 +272,7 @@ impl Future for SocketTask {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let task = &mut *self;
-        task.session.register_context(context);
+        task.session.register(context.waker());
         let finish = ready!(task.turn(context));
         if let (Finish::End(end), Some(stream)) = (finish, task.stream.take()) {
             task.gateway.node.metrics.closed(end.code);
