@@ -7,9 +7,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use banter_protocol::{ErrorBody, ErrorCode};
+use banter_protocol::ErrorCode;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt;
 
+use crate::api::errors::ApiError;
 use crate::metrics::Metrics;
 
 /// The longest that the head of a request may take to arrive, and that a connection may stay idle between requests.
@@ -107,11 +108,9 @@ fn is_plainly_framed(headers: &HeaderMap) -> bool {
 }
 
 fn refuse_framing(metrics: &Metrics) -> Response {
-    let code = ErrorCode::InvalidRequest.code();
-    metrics.refused(code);
-    let message = "`Transfer-Encoding` is `chunked`, once, or absent".to_owned();
-    let json = serde_json::to_vec(&ErrorBody { code: code.to_owned(), message, retry_after: None }).unwrap_or_default();
-    let mut response = (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "application/json")], json).into_response();
+    metrics.refused(ErrorCode::InvalidRequest.code());
+    let message = "`Transfer-Encoding` is `chunked`, once, or absent";
+    let mut response = ApiError::new(ErrorCode::InvalidRequest, message).into_response();
     // What follows on the connection may be the rest of this request as well as the next one.
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response

@@ -48,7 +48,7 @@ impl Failure {
         match self {
             Failure::Refused(_) => None,
             Failure::Unavailable(code) => match code {
-                ErrorCode::Busy | ErrorCode::ClockBehind | ErrorCode::ShuttingDown => Some(1),
+                ErrorCode::Busy | ErrorCode::RateLimited | ErrorCode::ClockBehind | ErrorCode::ShuttingDown => Some(1),
                 ErrorCode::StorageUnavailable | ErrorCode::Internal => Some(5),
                 ErrorCode::StorageFull => Some(15),
                 _ => None,

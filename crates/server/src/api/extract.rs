@@ -39,7 +39,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Node>> for Json<T> {
         if !is_json(&parts.headers) {
             return Err(ApiError::new(ErrorCode::UnsupportedMediaType, "the body has to be `application/json`"));
         }
-        let bytes = read(body).await?;
+        let bytes = read(body, BODY_BYTES).await?;
         serde_json::from_slice(&bytes).map(Json).map_err(|error| ApiError::new(ErrorCode::InvalidJson, cut(error.to_string())))
     }
 }
@@ -61,12 +61,13 @@ fn is_json(headers: &HeaderMap) -> bool {
     value.split(';').next().is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json"))
 }
 
-async fn read(body: Body) -> Result<Bytes, ApiError> {
-    let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, BODY_BYTES).collect()).await;
+/// Reads a body of at most `limit` bytes, which may take [`BODY_TIME`] to arrive.
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, limit).collect()).await;
     match collected {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(ApiError::new(ErrorCode::TooLarge, format!("the body has at most {BODY_BYTES} bytes")))
+            Err(ApiError::new(ErrorCode::TooLarge, format!("the body has at most {limit} bytes")))
         }
         Ok(Err(_)) => Err(ApiError::new(ErrorCode::InvalidJson, "the body broke off")),
         Err(_) => {
@@ -76,7 +77,8 @@ async fn read(body: Body) -> Result<Bytes, ApiError> {
     }
 }
 
-fn cut(sentence: String) -> String {
+/// No more than the beginning of a parser's sentence.
+pub(crate) fn cut(sentence: String) -> String {
     match sentence.char_indices().nth(SENTENCE) {
         Some((end, _)) => format!("{} ...", &sentence[..end]),
         None => sentence,
@@ -211,11 +213,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_come_is_given_up() {
         let never = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
-        assert_eq!(read(never).await.unwrap_err().body().code, "request_timeout");
+        assert_eq!(read(never, BODY_BYTES).await.unwrap_err().body().code, "request_timeout");
         let large = Body::from(vec![b' '; BODY_BYTES + 1]);
-        assert_eq!(read(large).await.unwrap_err().body().code, "too_large");
-        assert_eq!(read(Body::from(vec![b' '; BODY_BYTES])).await.unwrap().len(), BODY_BYTES);
+        assert_eq!(read(large, BODY_BYTES).await.unwrap_err().body().code, "too_large");
+        assert_eq!(read(Body::from(vec![b' '; BODY_BYTES]), BODY_BYTES).await.unwrap().len(), BODY_BYTES);
         let broken = futures_util::stream::iter([Ok(Bytes::from_static(b"{")), Err(std::io::Error::other("reset"))]);
-        assert_eq!(read(Body::from_stream(broken)).await.unwrap_err().body().code, "invalid_json");
+        assert_eq!(read(Body::from_stream(broken), BODY_BYTES).await.unwrap_err().body().code, "invalid_json");
     }
 }

@@ -4,17 +4,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::response::IntoResponse;
 use banter_protocol::limits::HELLO_MS;
-use banter_protocol::{ErrorBody, ErrorCode, close_code};
+use banter_protocol::{ErrorCode, close_code};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tungstenite::handshake::derive_accept_key;
 
+use crate::api::errors::ApiError;
 use crate::gateway::Gateway;
 use crate::gateway::opening::Rejected;
 use crate::gateway::session::{End, Transport};
@@ -27,16 +27,10 @@ const FIRST_BYTES: usize = 64 << 10;
 const FIRST_TOO_BIG: End = End { code: close_code::TOO_BIG, message: "more than 64 KiB before the session stands" };
 
 /// `GET /v1/socket`: answers the handshake (RFC 6455 section 4.2) and leaves the connection to a task of its own.
-pub async fn upgrade(State(gateway): State<Arc<Gateway>>, mut request: Request) -> Response {
+pub async fn upgrade(State(gateway): State<Arc<Gateway>>, mut request: Request) -> Result<impl IntoResponse, ApiError> {
     let Some(key) = handshake_key(request.headers()).map(derive_accept_key) else {
-        gateway.node.metrics.refused(ErrorCode::InvalidParameter.code());
-        let body = ErrorBody {
-            code: ErrorCode::InvalidParameter.code().to_owned(),
-            message: "this path takes WebSocket handshakes of version 13 (RFC 6455) only".to_owned(),
-            retry_after: None,
-        };
-        let json = serde_json::to_string(&body).unwrap_or_default();
-        return answer(StatusCode::BAD_REQUEST, &[(header::CONTENT_TYPE, "application/json")], Body::from(json));
+        let message = "this path takes WebSocket handshakes of version 13 (RFC 6455) only";
+        return Err(ApiError::new(ErrorCode::InvalidParameter, message));
     };
     let upgraded = hyper::upgrade::on(&mut request);
     // A connection keeps its place among those that are not sessions until it is one.
@@ -49,19 +43,8 @@ pub async fn upgrade(State(gateway): State<Arc<Gateway>>, mut request: Request) 
             Err(_) => tracing::error!("a WebSocket came over something else than the listener's connections"),
         }
     });
-    let headers = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "websocket"), (header::SEC_WEBSOCKET_ACCEPT, key.as_str())];
-    answer(StatusCode::SWITCHING_PROTOCOLS, &headers, Body::empty())
-}
-
-fn answer(status: StatusCode, headers: &[(HeaderName, &str)], body: Body) -> Response {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    for (name, value) in headers {
-        if let Ok(value) = value.parse() {
-            response.headers_mut().insert(name.clone(), value);
-        }
-    }
-    response
+    let upgrade = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "websocket")];
+    Ok((StatusCode::SWITCHING_PROTOCOLS, upgrade, [(header::SEC_WEBSOCKET_ACCEPT, key)]))
 }
 
 fn handshake_key(headers: &HeaderMap) -> Option<&[u8]> {

@@ -6,6 +6,7 @@ use banter_protocol::frame::{ClientFrame, Hello, Resume, SyncQuestion};
 use banter_protocol::limits::HEARTBEAT_MS;
 use banter_protocol::{ErrorBody, ErrorCode, ServerFrame, close_code};
 
+use crate::api::errors::ApiError;
 use crate::auth::tokens::InvalidToken;
 use crate::clock;
 use crate::conversations::sync;
@@ -41,10 +42,11 @@ impl Rejected {
     const EXPIRED: Rejected =
         Rejected::new(close_code::UNAUTHENTICATED, ErrorCode::TokenExpired, "the access token has expired: refresh it");
     const SIGNED_OUT: Rejected = Rejected::new(close_code::SIGNED_OUT, ErrorCode::Unauthenticated, "this device was signed out");
+}
 
-    /// The same as the body of an HTTP answer.
-    pub fn body(&self) -> ErrorBody {
-        ErrorBody { code: self.code.code().to_owned(), message: self.end.message.to_owned(), retry_after: None }
+impl From<Rejected> for ApiError {
+    fn from(rejected: Rejected) -> Self {
+        ApiError::new(rejected.code, rejected.end.message)
     }
 }
 

@@ -1,35 +1,33 @@
 //! A session over long polling: the same frames, in arrays.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use banter_model::limits::FRAME_BYTES;
 use banter_protocol::limits::{POLL_FRAMES, POLL_MS};
-use banter_protocol::{ErrorBody, ErrorCode, ServerFrame, close_code};
+use banter_protocol::{ErrorCode, ServerFrame, close_code};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::{StatusCode, header};
-use http_body_util::LengthLimitError;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 
+use crate::api::errors::ApiError;
+use crate::api::extract::read;
 use crate::gateway::intake::Taken;
 use crate::gateway::session::{End, MALFORMED_FRAMES, Session, TOO_MANY_MALFORMED, Transport};
 use crate::gateway::{EncodedFrame, Gateway};
 
 /// Most bytes in one post: the largest frame, and room for small ones.
 const POST_BYTES: usize = 2 * FRAME_BYTES;
-/// The longest that a post's body may take to arrive.
-const POST_TIME: Duration = Duration::from_secs(10);
 /// How often it is looked whether a session with too many unanswered commands may go on.
 const UNANSWERED_PAUSE: Duration = Duration::from_millis(5);
 /// The longest that a post waits for answers to earlier commands.
@@ -83,15 +81,9 @@ impl Polls {
 }
 
 /// `POST /v1/sessions`.
-pub async fn open(State(gateway): State<Arc<Gateway>>, body: Body) -> Response {
-    let json = match read(body, FRAME_BYTES).await {
-        Ok(json) => json,
-        Err(error) => return gateway.refused(error),
-    };
-    let (session, waiting) = match gateway.open(&json, Transport::Polling) {
-        Ok(opened) => opened,
-        Err(rejected) => return gateway.refused((rejected.code, rejected.end.message.to_owned())),
-    };
+pub async fn open(State(gateway): State<Arc<Gateway>>, body: Body) -> Result<Response, ApiError> {
+    let json = read(body, FRAME_BYTES).await?;
+    let (session, waiting) = gateway.open(&json, Transport::Polling)?;
     let name = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; NAME_BYTES]>());
     let poll = Arc::new(PollSession {
         session: session.clone(),
@@ -105,7 +97,7 @@ pub async fn open(State(gateway): State<Arc<Gateway>>, body: Body) -> Response {
         waiting.await;
     }
     let (frames, _) = session.take(POLL_FRAMES);
-    answer(StatusCode::CREATED, format!(r#"{{"session":"{name}","frames":{},"cursor":0}}"#, array(frames.iter())))
+    Ok(answer(StatusCode::CREATED, format!(r#"{{"session":"{name}","frames":{},"cursor":0}}"#, array(frames.iter()))))
 }
 
 /// `GET /v1/sessions/{session}/frames?after=<cursor>`.
@@ -113,10 +105,10 @@ pub async fn poll(
     State(gateway): State<Arc<Gateway>>,
     Path(name): Path<String>,
     query: Result<Query<After>, QueryRejection>,
-) -> Response {
-    let Some(poll) = gateway.polls.get(&name) else { return gateway.unknown_session() };
+) -> Result<Response, ApiError> {
+    let poll = gateway.polls.get(&name).ok_or_else(unknown_session)?;
     let Ok(Query(After { after })) = query else {
-        return gateway.refused((ErrorCode::InvalidParameter, "`after` is the cursor of the last answer".to_owned()));
+        return Err(ApiError::new(ErrorCode::InvalidParameter, "`after` is the cursor of the last answer".to_owned()));
     };
     let session = &poll.session;
     session.hear(gateway.seconds());
@@ -131,10 +123,10 @@ pub async fn poll(
         match answered.cursor.checked_sub(after) {
             Some(0) => answered.frames = Vec::new(),
             // The answer was lost on its way: the very same again.
-            Some(1) => return answer(StatusCode::OK, body(&answered)),
+            Some(1) => return Ok(answer(StatusCode::OK, body(&answered))),
             _ => {
                 let message = format!("the cursor is {} or the one before it, not {after}", answered.cursor);
-                return gateway.refused((ErrorCode::InvalidParameter, message));
+                return Err(ApiError::new(ErrorCode::InvalidParameter, message));
             }
         }
     }
@@ -152,7 +144,7 @@ pub async fn poll(
     session.hear(gateway.seconds());
     let mut answered = poll.answered.lock();
     if superseded() {
-        return answer(StatusCode::OK, format!(r#"{{"frames":[],"cursor":{after}}}"#));
+        return Ok(answer(StatusCode::OK, format!(r#"{{"frames":[],"cursor":{after}}}"#)));
     }
     let (frames, end) = session.take(POLL_FRAMES);
     answered.frames = frames.into();
@@ -165,22 +157,17 @@ pub async fn poll(
     if !answered.frames.is_empty() {
         answered.cursor += 1;
     }
-    answer(StatusCode::OK, body(&answered))
+    Ok(answer(StatusCode::OK, body(&answered)))
 }
 
 /// `POST /v1/sessions/{session}/frames`.
-pub async fn post(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>, body: Body) -> Response {
-    let Some(poll) = gateway.polls.get(&name).filter(|poll| !poll.session.has_ended()) else { return gateway.unknown_session() };
-    let json = match read(body, POST_BYTES).await {
-        Ok(json) => json,
-        Err(error) => return gateway.refused(error),
-    };
-    let frames: Vec<&RawValue> = match serde_json::from_slice(&json) {
-        Ok(frames) => frames,
-        Err(error) => return gateway.refused((ErrorCode::InvalidJson, format!("the body is an array of frames: {error}"))),
-    };
+pub async fn post(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>, body: Body) -> Result<Response, ApiError> {
+    let poll = gateway.polls.get(&name).filter(|poll| !poll.session.has_ended()).ok_or_else(unknown_session)?;
+    let json = read(body, POST_BYTES).await?;
+    let frames: Vec<&RawValue> = serde_json::from_slice(&json)
+        .map_err(|error| ApiError::new(ErrorCode::InvalidJson, format!("the body is an array of frames: {error}")))?;
     if frames.len() > POLL_FRAMES {
-        return gateway.refused((ErrorCode::TooLarge, format!("at most {POLL_FRAMES} frames in one post")));
+        return Err(ApiError::new(ErrorCode::TooLarge, format!("at most {POLL_FRAMES} frames in one post")));
     }
     let session = &poll.session;
     session.hear(gateway.seconds());
@@ -192,7 +179,7 @@ pub async fn post(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>,
             }
         };
         if tokio::time::timeout(UNANSWERED_TIME, may_ask).await.is_err() {
-            return gateway.refused((ErrorCode::Busy, "too many commands of this session are unanswered".to_owned()));
+            return Err(ApiError::new(ErrorCode::Busy, "too many commands of this session are unanswered".to_owned()));
         }
         match gateway.take(session, frame.get().as_bytes()) {
             Taken::Done => {}
@@ -206,45 +193,19 @@ pub async fn post(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>,
             }
         }
     }
-    answer(StatusCode::ACCEPTED, "{}".to_owned())
+    Ok(answer(StatusCode::ACCEPTED, "{}".to_owned()))
 }
 
 /// `DELETE /v1/sessions/{session}`.
-pub async fn close(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>) -> Response {
-    let Some(poll) = gateway.polls.remove(&name) else { return gateway.unknown_session() };
+pub async fn close(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>) -> Result<Response, ApiError> {
+    let poll = gateway.polls.remove(&name).ok_or_else(unknown_session)?;
     poll.session.end(End { code: close_code::NORMAL, message: "closed by the device" });
     gateway.forget(&poll.session);
-    answer(StatusCode::NO_CONTENT, String::new())
+    Ok(answer(StatusCode::NO_CONTENT, String::new()))
 }
 
-impl Gateway {
-    fn unknown_session(&self) -> Response {
-        self.refused((ErrorCode::UnknownSession, "there is no such session, or it has ended: open another".to_owned()))
-    }
-
-    fn refused(&self, (code, message): (ErrorCode, String)) -> Response {
-        self.node.metrics.refused(code.code());
-        let waiting_helps = matches!(code, ErrorCode::Busy | ErrorCode::RateLimited | ErrorCode::ShuttingDown);
-        let retry_after = waiting_helps.then_some(1);
-        let body = ErrorBody { code: code.code().to_owned(), message, retry_after };
-        let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = answer(status, serde_json::to_string(&body).unwrap_or_default());
-        if let Some(seconds) = retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        }
-        response
-    }
-}
-
-async fn read(body: Body, limit: usize) -> Result<bytes::Bytes, (ErrorCode, String)> {
-    match tokio::time::timeout(POST_TIME, to_bytes(body, limit)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if error.source().is_some_and(|source| source.is::<LengthLimitError>()) => {
-            Err((ErrorCode::TooLarge, format!("a body here has at most {limit} bytes")))
-        }
-        Ok(Err(_)) => Err((ErrorCode::InvalidJson, "the body broke off".to_owned())),
-        Err(_) => Err((ErrorCode::RequestTimeout, format!("the body did not arrive within {} s", POST_TIME.as_secs()))),
-    }
+fn unknown_session() -> ApiError {
+    ApiError::new(ErrorCode::UnknownSession, "there is no such session, or it has ended: open another")
 }
 
 fn body(answered: &Answered) -> String {

@@ -3,12 +3,10 @@
 use banter_model::{ConversationId, Tag};
 use banter_protocol::{ErrorBody, ErrorCode, ServerFrame};
 
+use crate::api::extract::cut;
 use crate::gateway::Gateway;
 use crate::gateway::session::Session;
 use crate::worker::Failure;
-
-/// Most characters of a parser's sentence that a device is told.
-const SENTENCE_CHARACTERS: usize = 300;
 
 /// A command as it came in a frame, for its answer.
 #[derive(Clone, Copy)]
@@ -27,7 +25,7 @@ impl Gateway {
         let wrong_tag = tag.and_then(|tag| Tag::new(tag).err());
         match wrong_tag {
             Some(invalid) => self.tell(session, ErrorCode::InvalidTag.code(), invalid.to_string(), tag, conversation, None),
-            None => self.tell(session, ErrorCode::InvalidFrame.code(), sentence(error), tag, conversation, None),
+            None => self.tell(session, ErrorCode::InvalidFrame.code(), cut(error.to_string()), tag, conversation, None),
         }
     }
 
@@ -61,14 +59,4 @@ impl Gateway {
         self.node.metrics.refused(code);
         self.give(session, &ServerFrame::Error { code: code.to_owned(), message, tag, conversation, retry_after });
     }
-}
-
-/// The parser's sentence, which may quote what it was given: no more than the beginning of it.
-fn sentence(error: &serde_json::Error) -> String {
-    let mut sentence = error.to_string();
-    if let Some((end, _)) = sentence.char_indices().nth(SENTENCE_CHARACTERS) {
-        sentence.truncate(end);
-        sentence.push_str(" ...");
-    }
-    sentence
 }
