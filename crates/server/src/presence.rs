@@ -96,17 +96,8 @@ impl Presence {
         let seen: HashMap<UserId, Millis> = self.directory.last_seen(&offline).await?.into_iter().collect();
         let own = users.contains(&asker).then_some(asker);
         let known = relations.iter().map(|to| (to.user, to.may_see_presence())).filter(|(user, _)| Some(*user) != own);
-        let answer = known.chain(own.map(|user| (user, true))).map(|(user, may_see)| {
-            if !may_see {
-                UserPresence { user, state: PresenceState::Hidden, last_seen: None }
-            } else if self.is_online(user) {
-                UserPresence { user, state: PresenceState::Online, last_seen: None }
-            } else {
-                let waiting = self.state.lock().seen.get(&user).copied();
-                let last_seen = seen.get(&user).copied().max(waiting);
-                UserPresence { user, state: PresenceState::Offline, last_seen }
-            }
-        });
+        let everybody = known.chain(own.map(|user| (user, true)));
+        let answer = everybody.map(|(user, may_see)| self.seen(user, may_see, seen.get(&user).copied()));
         Ok(answer.collect())
     }
 
@@ -189,20 +180,28 @@ impl Presence {
         }
     }
 
+    /// The presence of `user` for somebody who may see it, or may not. `stored` is when the directory has last seen them.
+    fn seen(&self, user: UserId, may_see: bool, stored: Option<Millis>) -> UserPresence {
+        if !may_see {
+            UserPresence { user, state: PresenceState::Hidden, last_seen: None }
+        } else if self.is_online(user) {
+            UserPresence { user, state: PresenceState::Online, last_seen: None }
+        } else {
+            let waiting = self.state.lock().seen.get(&user).copied();
+            UserPresence { user, state: PresenceState::Offline, last_seen: stored.max(waiting) }
+        }
+    }
+
     async fn tell(&self, friend: UserId, user: UserId) {
-        let online = self.is_online(user);
         let may_see = match self.relations.of(friend, user).await {
             Ok(relation) => relation.is_some_and(|relation| relation.may_see_presence()),
             Err(_) => return,
         };
-        let presence = if !may_see {
-            UserPresence { user, state: PresenceState::Hidden, last_seen: None }
-        } else if online {
-            UserPresence { user, state: PresenceState::Online, last_seen: None }
-        } else {
-            let seen = self.directory.last_seen(&[user]).await.unwrap_or_default();
-            UserPresence { user, state: PresenceState::Offline, last_seen: seen.first().map(|(_, at)| *at) }
+        let stored = match may_see && !self.is_online(user) {
+            true => self.directory.last_seen(&[user]).await.unwrap_or_default(),
+            false => Vec::new(),
         };
+        let presence = self.seen(user, may_see, stored.first().map(|(_, at)| *at));
         self.hub.send_to_user(friend, &ServerFrame::Presence { users: vec![presence] }, None);
     }
 }
