@@ -1,9 +1,26 @@
-//! A server of a few lines, for tests.
+//! A server of a few lines, and somebody who is logged in there, for tests.
 
 use std::sync::Arc;
 
+use banter_model::{DeviceId, Millis, UserId};
+use banter_protocol::api::Tokens;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+
+use crate::storage::Account;
+
+/// Somebody who made an account at `base`, with an access token that is good until `expires_at`.
+pub(crate) fn ada(base: &str, expires_at: Millis) -> Account {
+    Account {
+        api: base.to_owned(),
+        user: UserId(1),
+        device: DeviceId(11),
+        handle: "ada".into(),
+        tokens: Some(Tokens { access_token: "a".into(), expires_at, refresh_token: "r".into() }),
+        servers: vec![],
+        from_the_start: true,
+    }
+}
 
 /// Answers every request with what `answer` makes of its head; `None` cuts the connection.
 pub(crate) async fn serve(answer: impl Fn(&str) -> Option<(u16, String)> + Send + Sync + 'static) -> String {

@@ -16,6 +16,7 @@ use super::*;
 use crate::sync::Window;
 use crate::sync::tests::Random;
 use crate::sync::tests::server::Server;
+use crate::test_server::ada;
 
 /// A lock that is not poisoned by a test that fails.
 mod parking {
@@ -237,17 +238,7 @@ async fn whoever_waits_for_an_answer_hears_that_the_device_was_logged_out() {
     .await;
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("1.sqlite")).await.unwrap();
-    let tokens = Tokens { access_token: "a".into(), expires_at: 0, refresh_token: "r".into() };
-    let account = Account {
-        api: base.clone(),
-        user: UserId(1),
-        device: DeviceId(11),
-        handle: "ada".into(),
-        tokens: Some(tokens),
-        servers: vec![],
-        from_the_start: true,
-    };
-    store.begin(&account).await.unwrap();
+    store.begin(&ada(&base, 0)).await.unwrap();
     store.close().await;
     let ada = client(&base, folder.path(), 1).await;
     let ticket = ada.send(ada.direct(UserId(2)).unwrap(), "hello?", None).await.unwrap();

@@ -1,15 +1,15 @@
 //! What is printed is safe to print, and the command line is well formed.
 
 use banter_model::{DeviceId, EventId, UserId};
-use banter_protocol::api::Tokens;
 use banter_protocol::{Content, Event};
 use clap::{CommandFactory, Parser};
 
 use super::names::Names;
 use super::output::{Output, clean};
 use super::*;
-use crate::storage::{Account, Store};
+use crate::storage::Store;
 use crate::sync::{self, Effect, Window};
+use crate::test_server::ada;
 
 #[derive(Parser)]
 struct Program {
@@ -64,18 +64,8 @@ async fn without_a_server_what_is_here_is_used_and_what_is_not_kept_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::Folder(folder.path().to_owned());
     let store = Store::open(&folder.path().join("banter.sqlite")).await.unwrap();
-    let tokens = Tokens { access_token: "a".into(), expires_at: u64::MAX >> 12, refresh_token: "r".into() };
-    let account = Account {
-        // Nobody listens there.
-        api: "http://127.0.0.1:1".into(),
-        user: UserId(1),
-        device: DeviceId(11),
-        handle: "ada".into(),
-        tokens: Some(tokens),
-        servers: vec![],
-        from_the_start: true,
-    };
-    store.begin(&account).await.unwrap();
+    // Nobody listens there.
+    store.begin(&ada("http://127.0.0.1:1", u64::MAX >> 12)).await.unwrap();
     store.close().await;
     let output = Output::new(false);
     let write = || arguments::Write { to: "@Bob".into(), text: vec!["hi".into()], reply_to: None, timeout: 0 };

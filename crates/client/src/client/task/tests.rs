@@ -1,9 +1,7 @@
 //! The task's own decisions.
 
-use banter_model::{DeviceId, UserId};
-use banter_protocol::api::Tokens;
-
 use super::*;
+use crate::test_server::ada;
 use crate::{Client, Place};
 
 fn answered(status: u16, code: &str) -> Error {
@@ -33,18 +31,8 @@ async fn a_dropped_client_keeps_its_folder_until_its_task_has_ended() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().to_owned();
     let store = Store::open(&place.join("banter.sqlite")).await.unwrap();
-    let tokens = Tokens { access_token: "a".into(), expires_at: Millis::MAX, refresh_token: "r".into() };
-    let account = Account {
-        // Nobody listens there.
-        api: "http://127.0.0.1:1".into(),
-        user: UserId(1),
-        device: DeviceId(11),
-        handle: "ada".into(),
-        tokens: Some(tokens),
-        servers: vec![],
-        from_the_start: true,
-    };
-    store.begin(&account).await.unwrap();
+    // Nobody listens there.
+    store.begin(&ada("http://127.0.0.1:1", Millis::MAX)).await.unwrap();
     store.close().await;
     let client = Client::open(Place::Folder(place.clone())).await.unwrap();
     drop(client);
