@@ -36,7 +36,8 @@ enum Command {
 }
 
 fn main() -> anyhow::Result<()> {
-    let matches = Arguments::command().get_matches();
+    let program = Arguments::command();
+    let matches = program.clone().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     banter_server::descriptors::raise_limit();
     let common = &arguments.common;
@@ -54,7 +55,8 @@ fn main() -> anyhow::Result<()> {
     })?;
     print(&figures);
     if let (Some(path), Some((command, options))) = (&common.json, matches.subcommand()) {
-        Record::new(command, Record::options(options), figures).write(path)?;
+        let options = program.find_subcommand(command).map(|command| Record::options(command, options)).unwrap_or_default();
+        Record::new(command, options, figures).write(path)?;
     }
     Ok(())
 }

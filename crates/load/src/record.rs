@@ -86,14 +86,14 @@ impl Record {
         fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
     }
 
-    /// The options of `arguments`, those of one subcommand.
-    pub fn options(arguments: &ArgMatches) -> Map<String, Value> {
-        let ids = arguments.ids().map(|id| id.as_str());
-        // Groups of options, which have no values of their own, are asked for as well.
+    /// The options of `command` as `arguments` have them.
+    pub fn options(command: &clap::Command, arguments: &ArgMatches) -> Map<String, Value> {
+        let ids = command.get_arguments().map(|argument| argument.get_id().as_str());
         let values = ids.filter(|id| !PLACES.contains(id)).filter_map(|id| {
-            let texts: Vec<String> = arguments.try_get_raw(id).ok()??.map(|value| value.to_string_lossy().into_owned()).collect();
-            let values = texts.into_iter().map(typed);
-            Some((id.to_owned(), if values.len() == 1 { values.last()? } else { Value::Array(values.collect()) }))
+            // Absent without a default; or `--help`, which has no value.
+            let texts = arguments.try_get_raw(id).ok()??.map(|value| value.to_string_lossy().into_owned());
+            let mut values = texts.map(typed);
+            Some((id.to_owned(), if values.len() == 1 { values.next()? } else { Value::Array(values.collect()) }))
         });
         values.collect()
     }
@@ -146,11 +146,11 @@ mod tests {
     #[test]
     fn options_are_recorded_with_their_defaults_and_without_places() {
         let command = Some::augment_args(clap::Command::new("some"));
-        let matches = command.get_matches_from(["some", "--rate", "0.5", "--name", "x", "--folder", "/somewhere"]);
+        let matches = command.clone().get_matches_from(["some", "--rate", "0.5", "--name", "x", "--folder", "/somewhere"]);
         let some = Some::from_arg_matches(&matches).unwrap();
         assert_eq!((some.pairs, some.rate, some.name.as_deref(), some.plain), (100, Option::Some(0.5), Option::Some("x"), false));
         assert!(some.folder.is_some());
-        let options = Value::Object(Record::options(&matches));
+        let options = Value::Object(Record::options(&command, &matches));
         assert_eq!(options, serde_json::json!({"pairs": 100, "rate": 0.5, "name": "x", "plain": false}));
     }
 

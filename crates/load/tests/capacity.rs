@@ -53,7 +53,9 @@ fn every_file_and_figure_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let copy = |name: &str| fs::copy(test_figures().join(format!("{name}.json")), folder.path().join(format!("{name}.json")));
     for missing in FILES {
-        FILES.iter().for_each(|name| drop(copy(name).unwrap()));
+        for name in FILES {
+            copy(name).unwrap();
+        }
         let path = folder.path().join(format!("{missing}.json"));
         let mut record = Record::read(&path).unwrap();
         record.figures.clear();

@@ -46,11 +46,11 @@ pub(super) fn document(figures: &Figures) -> String {
 fn introduction(figures: &Figures) -> String {
     format!(
         "# Capacity\n\n\
-         What a fleet for {} daily users and {} messages a day is made of. This document is written by a program from the files of runs \
-         and from the assumptions at its end; a test compares the two. Do not edit it: change `crates/load/src/capacity/assumptions.rs` \
-         or measure again, then\n\n\
+         What a fleet for {} daily users and {} messages a day is made of. This document is written by a program from\n\
+         the files of runs and from the assumptions at its end; a test compares the two. Do not edit it: change\n\
+         `crates/load/src/capacity/assumptions.rs` or measure again, then\n\n\
          ```\nbanter-load capacity --figures docs/figures --write docs/capacity.md\n```\n\n\
-         Nodes are counted for the busiest second ({} times the average), filled to {} %, with one of {} zones lost. *The measured node* \
+         Nodes are counted for the busiest second ({} times the average), filled to {} %, with one of {} zones lost.\n*The measured node* \
          has {} cores and {} of memory, *the larger node* {} cores and {}.\n\n",
         whole(assumed::DAILY_USERS.value),
         whole(assumed::MESSAGES_A_DAY.value),
@@ -155,6 +155,7 @@ fn bandwidth(traffic: &Traffic) -> String {
         ("gateways to devices", to),
         ("to Kafka, one copy", kafka),
         ("Kafka among its brokers", kafka * (assumed::KAFKA_REPLICATION.value - 1.0)),
+        // Half of it are commands, read once; half are events, read by two.
         ("Kafka to workers, search and push", kafka * 1.5),
         ("workers to gateways, if each delivery went alone", traffic.deliveries * event),
         (
@@ -228,10 +229,10 @@ fn breaking(figures: &Figures, traffic: &Traffic) -> String {
     let limits = breaks(figures, traffic);
     let first = limits.first().map_or(String::new(), |limit| {
         let when = match limit.times < 1.0 {
-            true => "already at this load, ",
-            false => "",
+            true => "it carries only",
+            false => "it carries",
         };
-        format!("What breaks first is **{}**: {when}at {} times the load above.\n\n", limit.name, number(limit.times))
+        format!("What breaks first is **{}**: {when} {} times the load above.\n\n", limit.name, number(limit.times))
     });
     let rows = limits.iter().map(|limit| [limit.name.to_owned(), format!("{} ×", number(limit.times)), limit.next.to_owned()]);
     let cold = YEARS.map(|years| {
@@ -242,7 +243,8 @@ fn breaking(figures: &Figures, traffic: &Traffic) -> String {
     format!(
         "## Where it breaks first\n\n{first}Gateways, workers and brokers grow by adding nodes. These do not:\n\n{}\
          ### The next design step: a cold tier\n\nBuckets older than {} days in an object store with an erasure code (overhead {}), \
-         read by range, one request a page:\n\n{}",
+         read by range,\none request a page. A redaction of something so old is kept as a row that is laid over the bucket until the bucket is \
+         written anew:\n\n{}",
         table(["limit", "reached at", "what then"], rows),
         whole(assumed::COLD_AFTER.value),
         number(assumed::COLD_OVERHEAD.value),
@@ -262,7 +264,7 @@ fn assumptions_part() -> String {
     });
     format!(
         "## Assumptions\n\nNot measured by the runs above. Those marked NOT MEASURED are of engines that this project did not measure yet: \
-         replace them by figures of one's own before anything is bought.\n\n{}",
+         replace them\nby figures of your own before anything is bought.\n\n{}",
         table(["", "", "because"], rows)
     )
 }

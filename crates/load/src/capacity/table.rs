@@ -1,5 +1,8 @@
 //! Tables in Markdown, and numbers as people read them.
 
+/// Whole numbers below this are shown in full.
+const WHOLE: f64 = 2_000.0;
+
 /// A table: its heads, and its rows of as many cells.
 pub(super) fn table<const N: usize>(heads: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
@@ -8,10 +11,13 @@ pub(super) fn table<const N: usize>(heads: [&str; N], rows: impl IntoIterator<It
     rows.into_iter().fold(line(&heads) + &rule, |table, row| table + &line(&row)) + "\n"
 }
 
-/// Three significant digits, and commas between thousands.
+/// A small whole number as it is, any other with three significant digits; commas between thousands.
 pub(super) fn number(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return value.to_string();
+    }
+    if value.fract() == 0.0 && value.abs() < WHOLE {
+        return whole(value);
     }
     let magnitude = value.abs().log10().floor() as i32;
     if magnitude < 2 {
@@ -52,8 +58,8 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        let shown = [0.0, 0.001234, 0.3, 1.0, 12.0, 12.34, 99.96, 123.4, 1234.0, 2_083_333.0].map(number);
-        assert_eq!(shown, ["0", "0.00123", "0.3", "1", "12", "12.3", "100", "123", "1,230", "2,080,000"]);
+        let shown = [0.0, 0.001234, 0.3, 1.0, 12.0, 12.34, 99.96, 123.4, 1024.0, 2_345.0, 2_083_333.0].map(number);
+        assert_eq!(shown, ["0", "0.00123", "0.3", "1", "12", "12.3", "100", "123", "1,024", "2,350", "2,080,000"]);
         assert_eq!([0.0, 999.0, 1000.0, 1_234_567.0].map(whole), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([12.0, 1500.0, 3.2e15].map(bytes), ["12 bytes", "1.5 kB", "3.2 PB"]);
     }

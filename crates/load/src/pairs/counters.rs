@@ -59,7 +59,7 @@ impl Counters {
 mod tests {
     use super::*;
 
-    const BEFORE: &str = "# TYPE size histogram\nsize_bucket{le=\"1.0\"} 5\nsize_bucket{le=\"2.0\"} 5\nsize_bucket{le=\"+Inf\"} 5\nevents_total 7\n";
+    const BEFORE: &str = "# TYPE size histogram\nsize_bucket{le=\"1.0\"} 5\nsize_bucket{le=\"2.0\"} 5\nsize_bucket{le=\"4.0\"} 5\nsize_bucket{le=\"16.0\"} 5\nsize_bucket{le=\"+Inf\"} 5\nevents_total 7\n";
     const AFTER: &str = "size_bucket{le=\"1.0\"} 5\nsize_bucket{le=\"2.0\"} 95\nsize_bucket{le=\"4.0\"} 104\nsize_bucket{le=\"16.0\"} 105\nsize_bucket{le=\"+Inf\"} 105\nevents_total 107\n";
 
     #[test]

@@ -46,13 +46,16 @@ pub(super) struct Counters {
     pub(super) messages: AtomicU64,
 }
 
+/// Frames, each with where it goes.
+type Waiting = Vec<(Arc<Outbox>, Bytes)>;
+
 /// What all connections know.
 pub(super) struct Shared {
     pub(super) templates: Templates,
     pub(super) counters: Counters,
     links: Vec<OnceLock<Arc<Outbox>>>,
     /// What waits for the next round; `None` when all is handed on at once. Bounded as the outboxes are: by the windows of the generator.
-    round: Option<Mutex<Vec<(Arc<Outbox>, Bytes)>>>,
+    round: Option<Mutex<Waiting>>,
 }
 
 impl Shared {
