@@ -136,6 +136,7 @@ impl SocketTask {
                 Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 _ => return Err(Finish::Gone),
             };
+            self.gateway.node.metrics.socket_reads.inc();
             self.session.hear(self.gateway.seconds());
             if self.rest.is_empty() {
                 let taken = self.take(bytes)?;
