@@ -3,11 +3,14 @@
 
 pub mod chaos;
 pub mod checker;
+pub mod crowd;
 pub mod idle;
+pub mod kernel_memory;
 pub mod pairs;
 pub mod process;
 pub mod proxy;
 pub mod server;
+//pub mod storm;
 pub mod wire;
 
 use std::path::PathBuf;
