@@ -10,7 +10,7 @@ pub mod pairs;
 pub mod process;
 pub mod proxy;
 pub mod server;
-//pub mod storm;
+pub mod storm;
 pub mod wire;
 
 use std::path::PathBuf;

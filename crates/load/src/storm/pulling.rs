@@ -30,6 +30,8 @@ pub(super) struct Gap {
 pub(super) struct Pulling {
     pub socket: Option<Socket>,
     pub connected: bool,
+    /// A request waits for its answer.
+    pub asked: bool,
     /// The last one is the one that is asked for.
     pub gaps: Vec<Gap>,
     /// What came of an answer that is not whole.
@@ -60,6 +62,11 @@ struct Place {
 }
 
 impl Pulling {
+    /// Nothing to pull yet.
+    pub fn new(token: String) -> Self {
+        Pulling { socket: None, connected: false, asked: false, gaps: Vec::new(), answer: Vec::new(), token, failures: 0 }
+    }
+
     /// The request for the next page.
     pub fn request(&self, address: SocketAddrV4) -> Option<String> {
         let Gap { conversation, after, .. } = self.gaps.last()?;
@@ -94,7 +101,7 @@ impl Pulling {
                 Err(_) => bail!("answer {status}"),
             },
         };
-        self.answer = Vec::new();
+        (self.answer, self.asked) = (Vec::new(), false);
         Ok(Some((answer, stays)))
     }
 
@@ -120,7 +127,7 @@ mod tests {
 
     fn pulling(answer: &[u8]) -> Pulling {
         let gap = Gap { conversation: "g.7".parse().unwrap(), after: 3, head: 5 };
-        Pulling { socket: None, connected: true, gaps: vec![gap], answer: answer.to_vec(), token: "t".into(), failures: 2 }
+        Pulling { socket: None, connected: true, asked: true, gaps: vec![gap], answer: answer.to_vec(), token: "t".into(), failures: 2 }
     }
 
     #[test]

@@ -84,14 +84,14 @@ async fn one(
 ) -> Result<u64> {
     let (token, _) = tokens.issue(writer, DeviceId(DEVICES + writer.0), clock::now());
     let mut stream = wire::connect(address.into(), number, &token).await?;
-    let mut to_send = (1..=messages).flat_map(|tag| conversations.iter().map(move |id| (*id, tag)));
+    // In every conversation the first message, then in every one the second, and so on.
+    let (mut next, count) = (0, conversations.len() as u64);
     let (mut unanswered, mut stored) = (0, 0);
     let (mut incoming, mut outgoing) = (BytesMut::new(), Vec::new());
     loop {
-        while unanswered < UNANSWERED
-            && let Some((id, tag)) = to_send.next()
-        {
-            send(&mut outgoing, id, tag);
+        while unanswered < UNANSWERED && next < count * messages {
+            send(&mut outgoing, conversations[(next % count) as usize], next / count + 1);
+            next += 1;
             unanswered += 1;
         }
         stream.write_all(&outgoing).await?;
