@@ -43,6 +43,9 @@ pub struct Idle {
     /// How many of them each user has.
     #[arg(long, default_value_t = 1)]
     sessions_per_user: u64,
+    /// Sessions that one thread of the generator holds at most: each has a descriptor table of its own.
+    #[arg(long, default_value_t = crowd::PER_TABLE)]
+    per_thread: u64,
     /// Connections opened at the same time.
     #[arg(long, default_value_t = 200)]
     at_once: usize,
@@ -98,7 +101,7 @@ impl Idle {
         let server = Server::start_on(common, folder, Vec::new(), Some(self.sessions + self.writers))?;
         let SocketAddr::V4(address) = server.address else { bail!("the server does not listen on IPv4") };
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let shares = crowd::share(self.sessions, 1);
+        let shares = crowd::share(self.sessions, 1, self.per_thread);
         let shared = Arc::new(Shared {
             address,
             tokens,

@@ -61,6 +61,9 @@ pub struct Storm {
     /// Kill the server with SIGKILL and start it again, instead of resetting all connections at once.
     #[arg(long)]
     kill: bool,
+    /// Sessions that one thread of the generator holds at most: each has a descriptor table of its own.
+    #[arg(long, default_value_t = crowd::PER_TABLE)]
+    per_thread: u64,
     /// Connections opened at the same time while the devices gather.
     #[arg(long, default_value_t = 200)]
     at_once: usize,
@@ -88,7 +91,7 @@ impl Storm {
         let mut server = Server::start_on(common, folder, Vec::new(), Some(self.sessions))?;
         let SocketAddr::V4(address) = server.address else { bail!("the server does not listen on IPv4") };
         let empty = process::resident(server.pid())?.0;
-        let shares = crowd::share(self.sessions, DESCRIPTORS);
+        let shares = crowd::share(self.sessions, DESCRIPTORS, self.per_thread);
         let shared = Arc::new(Shared {
             address,
             tokens: tokens.clone(),
@@ -124,12 +127,15 @@ impl Storm {
 
         shared.done.store(0, Ordering::Release);
         let peak = Peak::begin(server.pid());
+        let tcp = process::tcp_counters()?;
         let cpu = (process::cpu_seconds(server.pid())?, process::cpu_seconds(std::process::id())?);
         *shared.returned.lock() = Some(Instant::now());
         shared.stage.store(stage::RETURN, Ordering::Release);
         let storm = self.wait(&shared, &mut threads, Duration::from_secs(self.patience)).await?;
         let cpu_after = (process::cpu_seconds(server.pid())?, process::cpu_seconds(std::process::id())?);
         let peak = peak.end();
+        let tcp_after = process::tcp_counters()?;
+        let tcp = |name: &str| tcp_after.get(name).copied().unwrap_or(0) - tcp.get(name).copied().unwrap_or(0);
         tokio::time::sleep(Duration::from_secs(self.settle)).await;
         let after = process::resident(server.pid())?.0;
         shared.stage.store(stage::OVER, Ordering::Release);
@@ -159,6 +165,8 @@ impl Storm {
             "bytes of the sync answers per session": seen.sync_bytes / self.sessions,
             "errors and retries": seen.retries.total(),
             "by reason": seen.retries,
+            "connections that found the listener's queue full": tcp("ListenOverflows"),
+            "connections asked for once more after a second or longer": tcp("TCPSynRetrans"),
             "server, empty, MiB": empty as f64 / MIB,
             "server, steady with the sessions, MiB": steady as f64 / MIB,
             "server, while they are away, MiB": before as f64 / MIB,

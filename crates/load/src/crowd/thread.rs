@@ -11,10 +11,11 @@ const BESIDES: u64 = 500;
 /// Connections that one thread holds at most, where the limit is 20,000 descriptors.
 pub const PER_TABLE: u64 = 19_000;
 
-/// Shares `count` connections out evenly over as few threads as hold them, `descriptors` for each of them: which ones each thread has.
-pub fn share(count: u64, descriptors: u64) -> Vec<Range<u64>> {
+/// Shares `count` connections out evenly over as few threads as hold them, `descriptors` for each of them and at most `most` connections a
+/// thread: which ones each thread has.
+pub fn share(count: u64, descriptors: u64, most: u64) -> Vec<Range<u64>> {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-    let each = (limit.saturating_sub(BESIDES).min(PER_TABLE) / descriptors.max(1)).max(1);
+    let each = (limit.saturating_sub(BESIDES).min(PER_TABLE) / descriptors.max(1)).min(most).max(1);
     let threads = count.div_ceil(each);
     (0..threads).map(|thread| count * thread / threads..count * (thread + 1) / threads).collect()
 }
@@ -47,14 +48,14 @@ mod tests {
 
     #[test]
     fn connections_are_shared_out_evenly_and_whole() {
-        let shares = share(100_003, 2);
+        let shares = share(100_003, 2, 5_000);
         assert_eq!(shares.first().map(|share| share.start), Some(0));
         assert_eq!(shares.last().map(|share| share.end), Some(100_003));
         assert!(shares.windows(2).all(|pair| pair[0].end == pair[1].start));
         let sizes: Vec<u64> = shares.iter().map(|share| share.end - share.start).collect();
         assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1, "{sizes:?}");
-        assert!(sizes.iter().all(|size| size * 2 <= PER_TABLE));
-        assert_eq!(share(0, 1), []);
+        assert!(sizes.iter().all(|size| *size <= 5_000));
+        assert_eq!(share(0, 1, PER_TABLE), []);
     }
 
     #[test]
