@@ -18,6 +18,7 @@ use banter_server::commands::Commands;
 use banter_server::conversations::relations::Relations;
 use banter_server::gateway::hub::Hub;
 use banter_server::gateway::session::{Session, Transport};
+use banter_server::gateway::shards::Shards;
 use banter_server::gateway::{FrameRate, Gateway};
 use banter_server::metrics::Metrics;
 use banter_server::node::Node;
@@ -102,7 +103,7 @@ impl World {
             rate_limits: RateLimits::new(&limits),
             metrics: metrics.clone(),
         });
-        let gateway = Gateway::new(node.clone(), FrameRate::default());
+        let gateway = Gateway::new(node.clone(), FrameRate::default(), Shards::start(0, 0).unwrap(), usize::MAX);
         for reader in readers {
             let history: Arc<dyn History> = history.clone();
             tokio::spawn(Worker::new(Box::new(reader), history, gateway.clone(), metrics.clone()).run());

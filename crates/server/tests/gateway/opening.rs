@@ -125,6 +125,23 @@ async fn the_oldest_of_too_many_sessions_goes() {
 }
 
 #[tokio::test]
+async fn a_full_server_takes_nobody_in_until_somebody_goes() {
+    let world = World::start_with(Settings { sessions: Some(2), ..Settings::default() }).await;
+    let [ada, bob, cid] = world.people(["ada", "bob", "cid"]).await;
+    let mut first = Socket::open(&world, &ada).await;
+    let _second = Polling::open(&world, &bob).await;
+    let mut third = Socket::connect(world.address).await;
+    third.send(json!({"type": "hello", "token": cid.token})).await;
+    assert_eq!(third.closed().await, 1001);
+    let polling = world.call("POST", "/v1/sessions", None, Some(json!({"type": "hello", "token": cid.token}))).await;
+    assert_eq!((polling.status, polling.json["code"].as_str()), (503, Some("busy")), "{}", polling.text);
+    first.quiet().await;
+    drop(first);
+    world.metric_becomes("sessions", 1).await;
+    Socket::open(&world, &cid).await.quiet().await;
+}
+
+#[tokio::test]
 async fn a_device_that_closes_is_answered() {
     let world = World::start().await;
     let ada = world.person("ada").await;

@@ -135,8 +135,8 @@ impl Directory for SqlDirectory {
         friends::all(&self.readers, user).await
     }
 
-    async fn friend_ids(&self, user: UserId) -> Result<Vec<UserId>, DirectoryError> {
-        friends::ids(&self.readers, user).await
+    async fn friends_of(&self, users: &[UserId]) -> Result<Vec<(UserId, UserId)>, DirectoryError> {
+        friends::of(&self.readers, users).await
     }
 
     async fn block(&self, user: UserId, other: UserId, now: Millis) -> Result<(), DirectoryError> {
