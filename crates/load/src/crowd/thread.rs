@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result};
-use rustix::thread::UnshareFlags;
+use nix::sched::{CloneFlags, unshare};
 
 /// Descriptors of a table that are not for connections: what the process had open when the thread began, and its epoll.
 const BESIDES: u64 = 500;
@@ -26,17 +26,10 @@ pub fn share(count: u64, descriptors: u64, most: u64) -> Vec<Range<u64>> {
 /// not the same here. Those that were open when it began stay open until the thread ends.
 pub fn start<T: Send + 'static>(name: String, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<JoinHandle<Result<T>>> {
     let thread = std::thread::Builder::new().name(name).spawn(move || {
-        own_table().context("no descriptor table of its own for a thread")?;
+        unshare(CloneFlags::CLONE_FILES).context("no descriptor table of its own for a thread")?;
         work()
     });
     Ok(thread?)
-}
-
-#[allow(unsafe_code)]
-fn own_table() -> std::io::Result<()> {
-    // SAFETY: a thread must not see descriptors of another's table. This one has just begun and opens all that it uses itself; what it
-    // is given is bound to that by the contract of `start`.
-    Ok(unsafe { rustix::thread::unshare_unsafe(UnshareFlags::FILES) }?)
 }
 
 #[cfg(test)]

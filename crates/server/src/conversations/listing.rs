@@ -16,6 +16,10 @@ use crate::node::Node;
 const LOOKED_AT: usize = 10 * SYNC_CONVERSATIONS;
 /// Most members of groups in one answer: keeps an answer to about a megabyte whatever the groups' sizes.
 const MEMBERS: usize = 20_000;
+/// Most listings that are made at the same time; others wait, with nothing but their question in memory. One holds the rows of
+/// hundreds of conversations while it reads: when all devices come back at once, and each had begun, it would be all of memory. Enough
+/// that the disk is never idle.
+pub const LISTINGS_AT_ONCE: usize = 32;
 /// How far apart the clocks of two nodes may be, and how long noting a time may take, in milliseconds.
 const SLACK_MS: Millis = 5_000;
 
@@ -34,6 +38,8 @@ pub async fn part(
     since: Option<&SyncPoint>,
     mut after: Option<ConversationId>,
 ) -> Result<Part, ReadingError> {
+    // Nobody closes the semaphore.
+    let _place = node.listings.acquire().await;
     let mut conversations = Vec::new();
     let (mut looked_at, mut members) = (0, 0);
     loop {
