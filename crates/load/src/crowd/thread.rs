@@ -24,7 +24,10 @@ pub fn share(count: u64, descriptors: u64, most: u64) -> Vec<Range<u64>> {
 ///
 /// `work` must bring no descriptors along, nor anything that holds some: what another thread opens, closes or opens anew after this is
 /// not the same here. Those that were open when it began stay open until the thread ends.
-pub fn start<T: Send + 'static>(name: String, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<JoinHandle<Result<T>>> {
+pub fn start<T: Send + 'static>(
+    name: String,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<JoinHandle<Result<T>>> {
     let thread = std::thread::Builder::new().name(name).spawn(move || {
         unshare(CloneFlags::CLONE_FILES).context("no descriptor table of its own for a thread")?;
         work()

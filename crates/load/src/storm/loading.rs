@@ -143,11 +143,8 @@ impl Loading {
 
     /// Hands the batch of a partition to the history, when there is room.
     async fn write(&mut self, partition: usize) -> Result<()> {
-        let next = HistoryBatch {
-            partition: partition as u32,
-            position: self.batches[partition].position,
-            ..HistoryBatch::default()
-        };
+        let next =
+            HistoryBatch { partition: partition as u32, position: self.batches[partition].position, ..HistoryBatch::default() };
         let batch = std::mem::replace(&mut self.batches[partition], next);
         let place = self.room.clone().acquire_owned().await?;
         while let Some(written) = self.writes.try_join_next() {
@@ -161,13 +158,20 @@ impl Loading {
         Ok(())
     }
 
-    async fn finish(mut self) -> Result<Loaded> {
-        for partition in 0..self.batches.len() {
-            self.write(partition).await?;
-        }
+    async fn written(&mut self) -> Result<()> {
         while let Some(written) = self.writes.join_next().await {
             written??;
         }
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<Loaded> {
+        // Batches are stored in any order; the last ones come last, since each says how far its partition is.
+        self.written().await?;
+        for partition in 0..self.batches.len() {
+            self.write(partition).await?;
+        }
+        self.written().await?;
         let positions = self.batches.iter().map(|batch| batch.position).collect();
         self.loaded.point = SyncPoint { at: clock::now(), positions }.encode();
         Ok(self.loaded)

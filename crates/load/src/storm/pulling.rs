@@ -3,9 +3,9 @@
 use std::net::SocketAddrV4;
 
 use anyhow::{Context, Result, bail, ensure};
+use banter_model::limits::PAGE_EVENTS;
 use banter_model::{ConversationId, Seq};
 use banter_protocol::ErrorBody;
-use banter_model::limits::PAGE_EVENTS;
 use serde::Deserialize;
 
 use crate::crowd::Socket;
@@ -127,7 +127,15 @@ mod tests {
 
     fn pulling(answer: &[u8]) -> Pulling {
         let gap = Gap { conversation: "g.7".parse().unwrap(), after: 3, head: 5 };
-        Pulling { socket: None, connected: true, asked: true, gaps: vec![gap], answer: answer.to_vec(), token: "t".into(), failures: 2 }
+        Pulling {
+            socket: None,
+            connected: true,
+            asked: true,
+            gaps: vec![gap],
+            answer: answer.to_vec(),
+            token: "t".into(),
+            failures: 2,
+        }
     }
 
     #[test]

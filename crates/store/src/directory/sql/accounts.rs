@@ -169,7 +169,8 @@ mod tests {
             assert_eq!(directory.settings(id).await.unwrap(), Some(Settings::default()));
             assert_eq!(directory.password_hash(id).await.unwrap().as_deref(), Some("x"));
         }
-        let created: i64 = query_scalar("SELECT created_at FROM users WHERE id = 301").fetch_one(&directory.readers).await.unwrap();
+        let created: i64 =
+            query_scalar("SELECT created_at FROM users WHERE id = 301").fetch_one(&directory.readers).await.unwrap();
         assert_eq!(created, 301);
         // The last handle is taken: those before it, in parts of their own, are not there either.
         let more = people(last + 1..last + 1_000).chain(people(1..2).map(|user| NewUser { id: UserId(9_999), ..user }));
