@@ -4,6 +4,7 @@ mod devices;
 mod layout;
 mod loading;
 mod pulling;
+mod shared;
 mod writing;
 
 use std::net::SocketAddr;
@@ -17,8 +18,9 @@ use clap::Args;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
-use self::devices::{Devices, Seen, Shared, stage};
+use self::devices::Devices;
 use self::layout::Layout;
+use self::shared::{Seen, Shared, stage};
 use self::writing::{Changes, MOST_MESSAGES};
 use crate::server::{self, Server};
 use crate::{Common, crowd, process};

@@ -1,11 +1,12 @@
 //! A thread with its share of the devices: each connects, is cut, and comes back to what it missed.
 
+mod pages;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::net::SocketAddrV4;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -13,15 +14,12 @@ use banter_client::connection::{Backoff, CONNECT};
 use banter_model::{ConversationId, DeviceId, Seq, UserId};
 use banter_protocol::close_code;
 use banter_protocol::limits::HEARTBEAT_MS;
-use banter_server::auth::tokens::AccessTokens;
 use banter_server::clock;
-use hdrhistogram::Histogram;
-use parking_lot::Mutex;
 use rand::RngExt;
 use serde::Deserialize;
 
-use super::layout::Layout;
-use super::pulling::{Answer, Gap, Pulling};
+use super::pulling::{Gap, Pulling};
+use super::shared::{Seen, Shared, stage};
 use crate::crowd::{Frame, Heartbeats, Interest, Poll, Socket, Sources, Tally, next_frame, upgrade_request};
 use crate::wire;
 
@@ -33,79 +31,6 @@ const READ_BYTES: usize = 256 << 10;
 const ANSWER: Duration = Duration::from_secs(30);
 /// Devices come back to a server that went down after a random time up to this, as the Rust client does.
 const GOING_AWAY: Duration = Duration::from_secs(3);
-
-/// Where the run is.
-pub(super) mod stage {
-    /// The devices connect, a few at a time.
-    pub const GATHER: u8 = 0;
-    /// All are cut.
-    pub const CUT: u8 = 1;
-    /// All come back.
-    pub const RETURN: u8 = 2;
-    /// It is over.
-    pub const OVER: u8 = 3;
-}
-
-/// What all threads know, and tell.
-pub(super) struct Shared {
-    pub address: SocketAddrV4,
-    pub tokens: Arc<AccessTokens>,
-    pub layout: Layout,
-    /// The sync point that every device has.
-    pub point: String,
-    /// New events for each device.
-    pub missed: u64,
-    /// Connections that one thread opens at the same time while the devices gather.
-    pub at_once: usize,
-    /// See [`stage`].
-    pub stage: AtomicU8,
-    /// Devices that have what the stage is for: a session, none, or everything.
-    pub done: AtomicU64,
-    /// When the devices began to come back.
-    pub returned: Mutex<Option<Instant>>,
-}
-
-/// What a thread saw.
-#[derive(Debug)]
-pub(super) struct Seen {
-    /// From the beginning of the storm until a device had everything, in microseconds.
-    pub in_sync: Histogram<u64>,
-    /// Until its session stood.
-    pub welcomed: Histogram<u64>,
-    /// Until its sync was answered.
-    pub answered: Histogram<u64>,
-    /// What went wrong since the beginning of the storm, each followed by another try.
-    pub retries: Tally,
-    /// Events that were pulled.
-    pub events: u64,
-    /// Pages that held them.
-    pub pages: u64,
-    /// Bytes of the answers to sync questions.
-    pub sync_bytes: u64,
-    /// Devices that pulled another number of events than were written.
-    pub wrong: u64,
-}
-
-impl Seen {
-    /// Nothing yet.
-    pub fn new() -> Result<Self> {
-        let [in_sync, welcomed, answered] = [Histogram::new(3)?, Histogram::new(3)?, Histogram::new(3)?];
-        Ok(Seen { in_sync, welcomed, answered, retries: Tally::default(), events: 0, pages: 0, sync_bytes: 0, wrong: 0 })
-    }
-
-    /// What another thread saw, too.
-    pub fn add(&mut self, other: &Seen) -> Result<()> {
-        self.in_sync.add(&other.in_sync)?;
-        self.welcomed.add(&other.welcomed)?;
-        self.answered.add(&other.answered)?;
-        self.retries.add(&other.retries);
-        self.events += other.events;
-        self.pages += other.pages;
-        self.sync_bytes += other.sync_bytes;
-        self.wrong += other.wrong;
-        Ok(())
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -486,91 +411,6 @@ impl Devices {
         self.devices[index].state = State::Pulling;
         self.pull(index);
         Ok(())
-    }
-
-    /// Asks for the next page, or has everything.
-    fn pull(&mut self, index: usize) {
-        let Some(pulling) = &mut self.devices[index].pulling else { return };
-        if pulling.gaps.is_empty() {
-            return self.in_sync(index);
-        }
-        let asked = match &pulling.socket {
-            Some(socket) if pulling.connected => {
-                let request = pulling.request(self.shared.address).unwrap_or_default();
-                pulling.asked = true;
-                socket.write(request.as_bytes())
-            }
-            Some(_) => Ok(()),
-            None => Socket::connect(self.shared.address, &mut self.sources).and_then(|socket| {
-                self.poll.add(&socket, index as u64 * 2 + 1, Interest::Write)?;
-                (pulling.socket, pulling.connected) = (Some(socket), false);
-                Ok(())
-            }),
-        };
-        match asked {
-            // As long as the Rust client waits for an answer of the API.
-            Ok(()) => self.set_alarm(index, ANSWER),
-            Err(error) => self.pull_failed(index, &error.to_string(), None),
-        }
-    }
-
-    fn step_pull(&mut self, index: usize, buffer: &mut [u8]) -> Result<()> {
-        let Some(pulling) = &mut self.devices[index].pulling else { return Ok(()) };
-        let Some(socket) = &pulling.socket else { return Ok(()) };
-        if !pulling.connected {
-            socket.connected()?;
-            self.poll.change(socket, index as u64 * 2 + 1, Interest::Read)?;
-            pulling.connected = true;
-            self.pull(index);
-            return Ok(());
-        }
-        match socket.read(buffer)? {
-            None => return Ok(()),
-            Some(0) => bail!("closed by the server"),
-            Some(read) => pulling.answer.extend_from_slice(&buffer[..read]),
-        }
-        let Some((answer, stays)) = pulling.take_answer()? else { return Ok(()) };
-        if !stays {
-            pulling.socket = None;
-        }
-        match answer {
-            Answer::Page { events, to } => {
-                pulling.took(to)?;
-                self.devices[index].pulled += events;
-                self.seen.events += events;
-                self.seen.pages += 1;
-                self.pull(index);
-            }
-            Answer::Refused { code, retry_after } => self.pull_refused(index, &code, retry_after),
-        }
-        Ok(())
-    }
-
-    fn pull_failed(&mut self, index: usize, reason: &str, retry_after: Option<u64>) {
-        if let Some(pulling) = &mut self.devices[index].pulling {
-            (pulling.socket, pulling.asked, pulling.answer) = (None, false, Vec::new());
-        }
-        self.pull_refused(index, reason, retry_after);
-    }
-
-    /// Asks again later, as the Rust client does.
-    fn pull_refused(&mut self, index: usize, reason: &str, retry_after: Option<u64>) {
-        self.seen.retries.count(format!("page: {reason}"));
-        let Some(pulling) = &mut self.devices[index].pulling else { return };
-        pulling.failures += 1;
-        let wait = Duration::from_millis(100 << pulling.failures.min(8)).max(Duration::from_secs(retry_after.unwrap_or(0)));
-        self.set_alarm(index, wait);
-    }
-
-    fn in_sync(&mut self, index: usize) {
-        self.devices[index].pulling = None;
-        if self.devices[index].pulled != self.shared.missed {
-            self.seen.wrong += 1;
-        }
-        let micros = self.since_return();
-        // Beyond what a histogram takes there is nothing: it grows.
-        let _ = self.seen.in_sync.record(micros);
-        self.ready(index);
     }
 
     fn ready(&mut self, index: usize) {
