@@ -4,13 +4,16 @@
 pub mod capacity;
 pub mod chaos;
 pub mod checker;
+pub mod crowd;
 pub mod idle;
+pub mod kernel_memory;
 pub mod pairs;
 pub mod process;
 pub mod proxy;
 pub mod record;
 pub mod relay;
 pub mod server;
+pub mod storm;
 pub mod wire;
 
 use std::path::PathBuf;

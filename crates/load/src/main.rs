@@ -2,7 +2,7 @@
 //! with `--json <FILE>`, writes a file of figures.
 
 use banter_load::record::{self, Record};
-use banter_load::{Common, capacity, chaos, idle, pairs, relay};
+use banter_load::{Common, capacity, chaos, idle, pairs, relay, storm};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// The server has it too, and the relay that it is compared with is this program.
@@ -26,6 +26,8 @@ enum Command {
     Relay(relay::Relay),
     /// Idle sessions: what one costs in memory, and how fast they come.
     Idle(idle::Idle),
+    /// Very many sessions are cut and come back at once, to what they missed.
+    Storm(storm::Storm),
     /// Kills the server again and again while devices write, then checks that nothing acknowledged is lost.
     Chaos(chaos::Chaos),
     /// Computes docs/capacity.md from the files of runs.
@@ -48,6 +50,7 @@ fn main() -> anyhow::Result<()> {
             Command::Pairs(pairs) => pairs.run(common).await,
             Command::Relay(relay) => relay.run(common).await,
             Command::Idle(idle) => idle.run(common).await,
+            Command::Storm(storm) => storm.run(common).await,
             Command::Chaos(chaos) => chaos.run(common).await,
             Command::Capacity(capacity) => capacity.run(),
             Command::RelayProcess(process) => process.run().await,

@@ -1,6 +1,7 @@
 //! A server to be measured: its people made beforehand, its process started and stopped.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,7 +10,6 @@ use anyhow::{Context, Result, ensure};
 use banter_model::{DeviceId, Millis, UserId};
 use banter_server::auth::tokens::AccessTokens;
 use banter_server::{clock, secret_key};
-use banter_store::Directory;
 use banter_store::data_folder::DataFolder;
 use banter_store::directory::NewUser;
 use banter_store::directory::sql::SqlDirectory;
@@ -28,7 +28,7 @@ pub struct User {
 pub struct Server {
     child: Child,
     /// Where it listens.
-    pub address: std::net::SocketAddr,
+    pub address: SocketAddr,
     /// From starting the process to the line that says it is ready.
     pub start_time: Duration,
     /// Where its data is.
@@ -41,25 +41,29 @@ impl Server {
     /// Makes a data folder with `users` accounts and starts a server on it. Accounts are written into the directory as a sign-up
     /// would, but for the hashing of a password: that is argon2id by design and would be all that is measured.
     pub async fn start(common: &Common, users: u64) -> Result<Server> {
-        let folder = match &common.folder {
-            Some(folder) => tempfile::tempdir_in(folder)?,
-            None => tempfile::tempdir()?,
+        let folder = new_folder(common)?;
+        let people = people(folder.path(), users).await?;
+        let now = clock::now();
+        let token = |number| {
+            let id = UserId(number);
+            User { id, token: people.issue(id, DeviceId(number), now).0 }
         };
-        let users = people(folder.path(), users).await?;
-        let binary = binary(common)?;
-        let started = Instant::now();
-        let mut child = Command::new(&binary)
-            .args(["serve", "--unlimited", "--listen", "127.0.0.1:0", "--data"])
-            .arg(folder.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("{} does not start", binary.display()))?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
-        let start_time = started.elapsed();
-        let address = line.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next());
-        let address = address.context("the server did not say where it listens")?.parse()?;
+        Server::start_on(common, folder, (1..=users).map(token).collect(), None)
+    }
+
+    /// Starts a server on a data folder that is ready, with room for `sessions` if the binary wants to be told.
+    pub fn start_on(common: &Common, folder: tempfile::TempDir, users: Vec<User>, sessions: Option<u64>) -> Result<Server> {
+        let (child, address, start_time) = launch(common, folder.path(), "127.0.0.1:0", sessions)?;
         Ok(Server { child, address, start_time, folder, users })
+    }
+
+    /// Kills the server with SIGKILL, and starts it again where it was.
+    pub fn kill_and_start(&mut self, common: &Common, sessions: Option<u64>) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        let (child, address, start_time) = launch(common, self.folder.path(), &self.address.to_string(), sessions)?;
+        (self.child, self.address, self.start_time) = (child, address, start_time);
+        Ok(())
     }
 
     /// Its process.
@@ -89,20 +93,50 @@ pub(crate) fn binary(common: &Common) -> Result<PathBuf> {
     Ok(beside)
 }
 
-async fn people(path: &Path, users: u64) -> Result<Vec<User>> {
+/// An empty folder for the data.
+pub fn new_folder(common: &Common) -> Result<tempfile::TempDir> {
+    Ok(match &common.folder {
+        Some(folder) => tempfile::tempdir_in(folder)?,
+        None => tempfile::tempdir()?,
+    })
+}
+
+/// Does `banter serve` take `--sessions`?
+pub fn takes_sessions(common: &Common) -> Result<bool> {
+    let help = Command::new(binary(common)?).args(["serve", "--help"]).output()?;
+    Ok(String::from_utf8_lossy(&help.stdout).contains("--sessions "))
+}
+
+fn launch(common: &Common, folder: &Path, listen: &str, sessions: Option<u64>) -> Result<(Child, SocketAddr, Duration)> {
+    let binary = binary(common)?;
+    let mut command = Command::new(&binary);
+    command.args(["serve", "--unlimited", "--listen", listen, "--data"]).arg(folder).stdout(Stdio::piped());
+    if let Some(sessions) = sessions
+        && takes_sessions(common)?
+    {
+        command.arg("--sessions").arg(sessions.to_string());
+    }
+    let started = Instant::now();
+    let mut child = command.spawn().with_context(|| format!("{} does not start", binary.display()))?;
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
+    let start_time = started.elapsed();
+    let address = line.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let address = address.context("the server did not say where it listens")?.parse()?;
+    Ok((child, address, start_time))
+}
+
+/// Makes a data folder in which there are the users 1 to `users`. Returns what signs their access tokens.
+pub async fn people(path: &Path, users: u64) -> Result<AccessTokens> {
     let folder = DataFolder::open(path)?;
     let tokens = AccessTokens::new(&secret_key::load(&folder.secret_key())?);
     let directory = SqlDirectory::open_sqlite(&folder.directory()).await?;
     let now: Millis = clock::now();
-    let mut made = Vec::new();
-    for number in 1..=users {
-        let id = UserId(number);
+    let person = |number| {
         let handle = format!("user{number}");
-        let user = NewUser { id, display_name: handle.clone(), handle, password_hash: String::new(), created_at: now };
-        directory.create_user(user).await?;
-        let (token, _) = tokens.issue(id, DeviceId(number), now);
-        made.push(User { id, token });
-    }
+        NewUser { id: UserId(number), display_name: handle.clone(), handle, password_hash: String::new(), created_at: now }
+    };
+    directory.create_users((1..=users).map(person)).await?;
     directory.close().await;
-    Ok(made)
+    Ok(tokens)
 }

@@ -14,6 +14,7 @@ use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions, OpenError
 use banter_store::embedded::queue::{EmbeddedQueue, EmbeddedReader};
 use banter_store::{History, StoreError};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::auth::passwords::Passwords;
@@ -22,6 +23,7 @@ use crate::auth::removed_devices::RemovedDevices;
 use crate::auth::tokens::AccessTokens;
 use crate::clock::{self, Ids};
 use crate::commands::Commands;
+use crate::conversations::listing::LISTINGS_AT_ONCE;
 use crate::conversations::relations::Relations;
 use crate::gateway::hub::Hub;
 use crate::gateway::shards::{self, Shards};
@@ -175,12 +177,13 @@ impl Server {
             passwords: Passwords::new(available_parallelism().unwrap_or(NonZeroUsize::MIN)),
             removed_devices: RemovedDevices::load(&*directory, clock::now()).await?,
             relations,
+            listings: Semaphore::new(LISTINGS_AT_ONCE),
             rate_limits: RateLimits::new(&options.rate_limits),
             metrics,
         });
         let gateway = Gateway::new(node.clone(), options.frame_rate, shards, capacity);
         let listen = |source| ServeError::Listen { address: options.listen, source };
-        let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
+        let listener = listener::bind(options.listen).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         Ok(Server { node, gateway, history, directory, queue, readers, listener, address })
     }

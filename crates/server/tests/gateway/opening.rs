@@ -1,5 +1,6 @@
 //! How sessions begin and end.
 
+use banter_server::conversations::listing::LISTINGS_AT_ONCE;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -49,6 +50,24 @@ async fn frames_behind_hello_in_the_same_packet_are_taken() {
     let mut kinds = vec![socket.text().await["type"].clone(), socket.text().await["type"].clone()];
     kinds.sort_by_key(Value::to_string);
     assert_eq!(kinds, ["pong", "sent"]);
+}
+
+#[tokio::test]
+async fn more_resume_at_once_than_are_answered_at_once() {
+    let world = World::start().await;
+    let [ada, bob] = world.people(["ada", "bob"]).await;
+    Socket::open(&world, &ada).await.say(1, direct(&ada, &bob), "hello").await;
+    // All questions are there before the first answer is read.
+    let mut sockets = Vec::new();
+    for _ in 0..3 * LISTINGS_AT_ONCE {
+        let mut socket = Socket::connect(world.address).await;
+        socket.send(json!({"type": "resume", "token": bob.token})).await;
+        sockets.push(socket);
+    }
+    for socket in &mut sockets {
+        socket.expect("welcome").await;
+        assert_eq!(socket.expect("sync").await["conversations"][0]["head_seq"], 1);
+    }
 }
 
 #[tokio::test]
