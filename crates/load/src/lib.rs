@@ -3,11 +3,14 @@
 
 pub mod chaos;
 pub mod checker;
+pub mod groups;
 pub mod idle;
+pub mod mixed;
 pub mod pairs;
 pub mod process;
 pub mod proxy;
 pub mod server;
+pub mod soak;
 pub mod wire;
 
 use std::path::PathBuf;

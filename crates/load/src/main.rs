@@ -1,7 +1,7 @@
 //! `banter-load`: what a server carries. Each subcommand starts a server of its own in a new data folder, measures, and prints a table and,
 //! with `--json`, one JSON object.
 
-use banter_load::{Common, chaos, idle, pairs};
+use banter_load::{Common, chaos, groups, idle, pairs};
 use clap::{Parser, Subcommand};
 
 /// Load generator for banter.
@@ -17,6 +17,8 @@ struct Arguments {
 enum Command {
     /// Pairs of users: one writes to the other, as fast as it goes or at a fixed rate.
     Pairs(pairs::Pairs),
+    /// Groups in which everybody has a session: deliveries a second, and latency by position in the fan-out.
+    Groups(groups::Groups),
     /// Idle sessions: what one costs in memory, and how fast they come.
     Idle(idle::Idle),
     /// Kills the server again and again while devices write, then checks that nothing acknowledged is lost.
@@ -30,6 +32,7 @@ fn main() -> anyhow::Result<()> {
     let figures = runtime.block_on(async {
         match arguments.command {
             Command::Pairs(pairs) => pairs.run(&arguments.common).await,
+            Command::Groups(groups) => groups.run(&arguments.common).await,
             Command::Idle(idle) => idle.run(&arguments.common).await,
             Command::Chaos(chaos) => chaos.run(&arguments.common).await,
         }

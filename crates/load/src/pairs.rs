@@ -260,7 +260,7 @@ async fn read(mut stream: OwnedReadHalf, shared: Arc<Shared>, awaited: Awaited) 
 }
 
 /// Counters of the server, by name.
-async fn counters(server: &Server) -> Result<HashMap<String, f64>> {
+pub(crate) async fn counters(server: &Server) -> Result<HashMap<String, f64>> {
     let mut stream = tokio::net::TcpStream::connect(server.address).await?;
     stream
         .write_all(format!("GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address).as_bytes())

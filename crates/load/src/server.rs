@@ -15,6 +15,7 @@ use banter_store::directory::NewUser;
 use banter_store::directory::sql::SqlDirectory;
 
 use crate::Common;
+use crate::groups::prepared::{self, Entry};
 
 /// Somebody with an account and an access token.
 pub struct User {
@@ -41,11 +42,17 @@ impl Server {
     /// Makes a data folder with `users` accounts and starts a server on it. Accounts are written into the directory as a sign-up
     /// would, but for the hashing of a password: that is argon2id by design and would be all that is measured.
     pub async fn start(common: &Common, users: u64) -> Result<Server> {
+        Self::start_after(common, users, []).await
+    }
+
+    /// The same, with a history: `entries` are written before the server starts (see [`prepared::write`]).
+    pub async fn start_after(common: &Common, users: u64, entries: impl IntoIterator<Item = Entry>) -> Result<Server> {
         let folder = match &common.folder {
             Some(folder) => tempfile::tempdir_in(folder)?,
             None => tempfile::tempdir()?,
         };
         let users = people(folder.path(), users).await?;
+        prepared::write(folder.path(), entries).await?;
         let binary = binary(common)?;
         let started = Instant::now();
         let mut child = Command::new(&binary)
