@@ -36,6 +36,8 @@ pub struct Server {
     pub folder: tempfile::TempDir,
     /// Its people.
     pub users: Vec<User>,
+    /// What it signs tokens with: a run that outlives those of its people makes new ones.
+    pub key: [u8; 32],
 }
 
 impl Server {
@@ -51,7 +53,7 @@ impl Server {
             Some(folder) => tempfile::tempdir_in(folder)?,
             None => tempfile::tempdir()?,
         };
-        let users = people(folder.path(), users).await?;
+        let (users, key) = people(folder.path(), users).await?;
         prepared::write(folder.path(), entries).await?;
         let binary = binary(common)?;
         let started = Instant::now();
@@ -66,7 +68,7 @@ impl Server {
         let start_time = started.elapsed();
         let address = line.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next());
         let address = address.context("the server did not say where it listens")?.parse()?;
-        Ok(Server { child, address, start_time, folder, users })
+        Ok(Server { child, address, start_time, folder, users, key })
     }
 
     /// Its process.
@@ -96,9 +98,10 @@ pub(crate) fn binary(common: &Common) -> Result<PathBuf> {
     Ok(beside)
 }
 
-async fn people(path: &Path, users: u64) -> Result<Vec<User>> {
+async fn people(path: &Path, users: u64) -> Result<(Vec<User>, [u8; 32])> {
     let folder = DataFolder::open(path)?;
-    let tokens = AccessTokens::new(&secret_key::load(&folder.secret_key())?);
+    let key = secret_key::load(&folder.secret_key())?;
+    let tokens = AccessTokens::new(&key);
     let directory = SqlDirectory::open_sqlite(&folder.directory()).await?;
     let now: Millis = clock::now();
     let mut made = Vec::new();
@@ -111,5 +114,5 @@ async fn people(path: &Path, users: u64) -> Result<Vec<User>> {
         made.push(User { id, token });
     }
     directory.close().await;
-    Ok(made)
+    Ok((made, key))
 }

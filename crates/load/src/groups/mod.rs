@@ -1,7 +1,7 @@
 //! Groups: one writes, everybody else receives.
 
 pub mod connections;
-mod lane;
+pub mod lane;
 pub mod meter;
 pub mod pace;
 pub mod positions;
