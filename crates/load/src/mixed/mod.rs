@@ -3,6 +3,7 @@
 pub mod growth;
 mod http;
 pub mod interval;
+mod sessions;
 mod sizes;
 mod traffic;
 mod verify;
@@ -20,7 +21,8 @@ use serde_json::{Map, Value, json};
 use tokio::task::JoinHandle;
 
 use self::interval::Interval;
-use self::traffic::{Plan, ROOM_DIGITS, Tokens, Traffic};
+use self::sessions::ROOM_DIGITS;
+use self::traffic::{Plan, Tokens, Traffic};
 use self::verify::{Expected, Reader};
 use self::world::{Shape, World};
 use crate::groups::lane::{STAMP_DIGITS, nanos};

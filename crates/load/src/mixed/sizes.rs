@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn the_median_is_what_was_asked_for_and_the_ends_are_those_of_a_group() {
         let seed: u64 = rand::rng().random();
-        println!("seed {seed}");
+        eprintln!("seed {seed}");
         let mut random = StdRng::seed_from_u64(seed);
         let sizes = Sizes::new(8.0, 1.0).unwrap();
         let drawn: Vec<usize> = (0..20_000).map(|_| sizes.next(&mut random)).collect();

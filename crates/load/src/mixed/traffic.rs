@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use banter_model::{ConversationId, DeviceId, UserId};
 use banter_server::auth::tokens::AccessTokens;
 use banter_server::clock;
@@ -15,14 +15,13 @@ use rand::rngs::StdRng;
 
 use super::http;
 use super::interval::Interval;
+use super::sessions::{Duties, Live, ROOM_DIGITS, Reading, State};
 use super::verify::Expected;
 use super::world::World;
-use crate::groups::connections::{Connections, Handler};
-use crate::groups::lane::{STAMP_DIGITS, UNANSWERED, nanos};
+use crate::groups::connections::Connections;
+use crate::groups::lane::{STAMP_DIGITS, nanos};
 use crate::wire;
 
-/// Digits of a text, after its time, that say which conversation it is in.
-pub const ROOM_DIGITS: usize = 8;
 /// The longest that a turn waits when nothing comes.
 const PATIENCE: Duration = Duration::from_millis(10);
 /// How long the last ones are waited for.
@@ -58,55 +57,6 @@ pub struct Traffic {
     random: StdRng,
     tokens: Tokens,
     state: State,
-}
-
-/// What the connections know.
-struct State {
-    start: Instant,
-    /// How many of the connections are sessions; the others read pages.
-    sessions: usize,
-    welcomed: usize,
-    rooms: Vec<Live>,
-    numbers: HashMap<Vec<u8>, usize>,
-    /// By session: where it writes, and where it listens.
-    duties: Vec<Duties>,
-    under_way: usize,
-    /// Receipts that are still to come.
-    awaited: u64,
-    readers: Vec<Option<Reading>>,
-    free: VecDeque<usize>,
-    closed: Vec<usize>,
-    reads_due: VecDeque<Reading>,
-    /// Rooms whose unanswered messages go out again, and when.
-    again: Vec<(Instant, usize)>,
-    interval: Arc<Mutex<Interval>>,
-}
-
-#[derive(Default, Clone)]
-struct Duties {
-    writes: Vec<usize>,
-    listens: Vec<usize>,
-}
-
-/// A page that is due or under way.
-#[derive(Clone, Copy)]
-struct Reading {
-    due: u64,
-    room: usize,
-    /// Read from before here; the newest when absent.
-    before: Option<u64>,
-}
-
-/// A conversation while it is written in.
-struct Live {
-    writer: usize,
-    tag: u64,
-    /// Tag and due time of what is not answered.
-    pending: VecDeque<(u64, u64)>,
-    /// The last seq that the writer knows of.
-    head: u64,
-    /// By session of the other members who are online: the last seq that came. `None` after it missed some.
-    heard: Vec<(usize, Option<u64>)>,
 }
 
 /// Access tokens, made with the server's key.
@@ -346,134 +296,4 @@ impl Traffic {
             })
             .collect()
     }
-}
-
-impl Live {
-    fn has_room(&self) -> bool {
-        self.pending.front().is_none_or(|(first, _)| self.tag - first < UNANSWERED as u64)
-    }
-}
-
-impl Handler for State {
-    fn bytes(&mut self, connection: usize, bytes: &[u8], now: Instant) -> Result<usize> {
-        let elapsed = nanos(now.saturating_duration_since(self.start));
-        if connection >= self.sessions {
-            return self.page(connection, bytes, elapsed);
-        }
-        let mut taken = 0;
-        while let Some((json, length)) = wire::parse(&bytes[taken..])? {
-            taken += length;
-            if json.starts_with(br#"{"type":"event""#) {
-                self.event(connection, json, elapsed)?;
-            } else if json.starts_with(br#"{"type":"sent""#) {
-                self.sent(json, elapsed)?;
-            } else if json.starts_with(br#"{"type":"welcome""#) {
-                self.welcomed += 1;
-            } else if json.starts_with(br#"{"type":"error""#) {
-                self.error(json, now)?;
-            } else if json.starts_with(br#"{"type":"resync""#) {
-                self.resync(connection, now);
-            } else if json.starts_with(br#"{"type":"bye""#) {
-                bail!("the server ended a session: {}", String::from_utf8_lossy(json));
-            }
-        }
-        Ok(taken)
-    }
-
-    fn closed(&mut self, connection: usize) -> Result<()> {
-        ensure!(connection >= self.sessions, "the server closed a session");
-        self.closed.push(connection);
-        Ok(())
-    }
-}
-
-impl State {
-    fn event(&mut self, session: usize, json: &[u8], now: u64) -> Result<()> {
-        let text = wire::text_field(json, "text")?;
-        let number = |range: std::ops::Range<usize>| -> Result<u64> {
-            Ok(std::str::from_utf8(text.get(range).context("a text without its time")?)?.parse()?)
-        };
-        let (stamp, room) = (number(0..STAMP_DIGITS)?, number(STAMP_DIGITS..STAMP_DIGITS + ROOM_DIGITS)? as usize);
-        let seq: u64 = wire::number_field(json, "seq")?;
-        let live = self.rooms.get_mut(room).context("a text of no conversation")?;
-        let heard = live.heard.iter_mut().find(|(member, _)| *member == session).context("an event for somebody else")?;
-        let mut interval = self.interval.lock();
-        match heard.1 {
-            Some(last) if seq <= last => interval.error("an event came twice"),
-            Some(last) if seq > last + 1 => interval.error("a gap in what came"),
-            _ => {
-                interval.receipts.record(micros(now, stamp))?;
-                self.awaited = self.awaited.saturating_sub(1);
-            }
-        }
-        heard.1 = heard.1.max(Some(seq));
-        Ok(())
-    }
-
-    fn sent(&mut self, json: &[u8], now: u64) -> Result<()> {
-        let room = *self.numbers.get(wire::text_field(json, "conversation")?).context("an answer from nowhere")?;
-        let (tag, seq): (u64, u64) = (wire::number_field(json, "tag")?, wire::number_field(json, "seq")?);
-        let live = &mut self.rooms[room];
-        // Asked for twice, and answered twice.
-        let Some(place) = live.pending.iter().position(|(pending, _)| *pending == tag) else { return Ok(()) };
-        let Some((_, stamp)) = live.pending.remove(place) else { return Ok(()) };
-        self.under_way -= 1;
-        let mut interval = self.interval.lock();
-        interval.answers.record(micros(now, stamp))?;
-        if seq != live.head + 1 {
-            interval.error("an answer out of order");
-        }
-        live.head = live.head.max(seq);
-        Ok(())
-    }
-
-    fn error(&mut self, json: &[u8], now: Instant) -> Result<()> {
-        let code = String::from_utf8_lossy(wire::text_field(json, "code")?).into_owned();
-        self.interval.lock().error(&code);
-        let room = wire::text_field(json, "conversation").ok().and_then(|id| self.numbers.get(id).copied());
-        let room = room.with_context(|| format!("refused: {}", String::from_utf8_lossy(json)))?;
-        let Ok(wait) = wire::number_field::<u64>(json, "retry_after") else {
-            bail!("refused for good: {}", String::from_utf8_lossy(json));
-        };
-        self.repeat_later(now + Duration::from_secs(wait), room);
-        Ok(())
-    }
-
-    /// The server dropped frames of this session: what is unanswered is asked again, and gaps are no surprise.
-    fn resync(&mut self, session: usize, now: Instant) {
-        self.interval.lock().error("resync");
-        let Duties { writes, listens } = self.duties[session].clone();
-        for room in writes {
-            self.repeat_later(now, room);
-        }
-        for room in listens {
-            let live = &mut self.rooms[room];
-            live.heard.iter_mut().filter(|(member, _)| *member == session).for_each(|(_, last)| *last = None);
-        }
-        // How many were dropped is not known: those that come still count down.
-        self.awaited = 0;
-    }
-
-    fn repeat_later(&mut self, at: Instant, room: usize) {
-        if !self.again.iter().any(|(_, other)| *other == room) {
-            self.again.push((at, room));
-        }
-    }
-
-    fn page(&mut self, connection: usize, bytes: &[u8], now: u64) -> Result<usize> {
-        let Some(answer) = http::answer(bytes)? else { return Ok(0) };
-        let reading = self.readers[connection - self.sessions].take().context("an answer to no question")?;
-        self.free.push_back(connection);
-        let mut interval = self.interval.lock();
-        match answer.status {
-            200 => interval.reads.record(micros(now, reading.due))?,
-            status => interval.error(&format!("http {status}")),
-        }
-        Ok(answer.body.end)
-    }
-}
-
-/// Microseconds from `stamp` to `now`, both in nanoseconds from the start.
-fn micros(now: u64, stamp: u64) -> u64 {
-    now.saturating_sub(stamp).div_ceil(1_000).max(1)
 }

@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn shares_are_as_asked_for() {
         let seed: u64 = rand::rng().random();
-        println!("seed {seed}");
+        eprintln!("seed {seed}");
         let world = World::new(&shape(seed)).unwrap();
         assert_eq!((world.users, world.rooms.len()), (500, 500));
         assert_eq!(world.rooms.iter().filter(|room| !room.id.is_direct()).count(), 100);

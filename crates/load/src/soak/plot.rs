@@ -71,13 +71,19 @@ pub fn draw(path: &Path, samples: &[Sample]) -> Result<()> {
         area.fill(&WHITE).map_err(failed)?;
         let (above, below) = area.split_vertically(SIZE.1 / 2);
         let memory = vec![line(samples, |sample| sample.resident), line(samples, |sample| sample.anonymous)];
-        chart(&above, "server memory, MiB", &memory, &["resident", "anonymous"])?;
+        chart(&above, "server memory, MiB", &memory, &["resident", "anonymous"], SeriesLabelPosition::LowerRight)?;
         let times = vec![
             line(samples, |sample| sample.receipt.0),
             line(samples, |sample| sample.receipt.1),
             line(samples, |sample| sample.page),
         ];
-        chart(&below, "milliseconds", &times, &["due to receipt, p50", "due to receipt, p99", "due to page, p99"])?;
+        chart(
+            &below,
+            "milliseconds",
+            &times,
+            &["due to receipt, p50", "due to receipt, p99", "due to page, p99"],
+            SeriesLabelPosition::UpperRight,
+        )?;
         area.present().map_err(failed)?;
     }
     Ok(std::fs::write(path, svg)?)
@@ -88,6 +94,7 @@ fn chart(
     title: &str,
     lines: &[Vec<(f64, f64)>],
     names: &[&str],
+    place: SeriesLabelPosition,
 ) -> Result<()> {
     let minutes = lines.iter().flatten().map(|(minutes, _)| *minutes).fold(0.0, f64::max).max(f64::MIN_POSITIVE);
     let mut chart = ChartBuilder::on(area)
@@ -102,8 +109,7 @@ fn chart(
         let drawn = chart.draw_series(LineSeries::new(points.iter().copied(), colour)).map_err(failed)?;
         drawn.label(*name).legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour));
     }
-    let labels =
-        chart.configure_series_labels().position(SeriesLabelPosition::LowerRight).background_style(WHITE.mix(0.8)).draw();
+    let labels = chart.configure_series_labels().position(place).background_style(WHITE.mix(0.8)).draw();
     labels.map_err(failed)
 }
 
