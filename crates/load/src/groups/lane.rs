@@ -25,6 +25,8 @@ const DUE_KEPT: usize = 64;
 const PATIENCE: Duration = Duration::from_millis(10);
 /// How long the last messages are waited for.
 const LAST_ONES: Duration = Duration::from_secs(5);
+/// Most messages that are due and not sent; a server that is so far behind does not keep up.
+const BEHIND: usize = 100_000;
 
 const EVENT: &[u8] = br#"{"type":"event""#;
 const SENT: &[u8] = br#"{"type":"sent""#;
@@ -169,6 +171,8 @@ impl Lane {
             let over = now >= until;
             if let Some(due) = &due {
                 due.try_iter().for_each(|(group, at)| self.fan_out.groups[group].due.push_back(at));
+                let behind = self.fan_out.groups.iter().map(|group| group.due.len()).sum::<usize>();
+                ensure!(behind < BEHIND, "the server is {behind} messages behind: ask for a lower rate");
             }
             if !over || due.is_some() {
                 for group in &mut self.fan_out.groups {
@@ -179,7 +183,7 @@ impl Lane {
             if over && idle {
                 return Ok((self.fan_out.positions, self.fan_out.answers));
             }
-            ensure!(now < until + LAST_ONES, "the last messages did not reach everybody");
+            ensure!(now < until + LAST_ONES, "what was due did not reach everybody within {LAST_ONES:?} of the end");
             if !plan.gather.is_zero() {
                 std::thread::sleep(plan.gather);
             }

@@ -38,22 +38,21 @@ enum Larger {
 impl Growth {
     /// Runs them, and prints a line for each: what a message costs, and by how much it is more than in the small world.
     pub async fn run(&self, common: &Common) -> Result<Map<String, Value>> {
-        let mut figures = Map::new();
-        let mut small = None;
-        for larger in [Larger::Nothing, Larger::Conversations, Larger::History, Larger::Sessions] {
-            let mixed = Mixed { load: self.world(larger), seconds: self.seconds, warm_up: self.warm_up };
-            let mut best: Option<Measured> = None;
-            for _ in 0..self.rounds.max(1) {
+        let worlds = [Larger::Nothing, Larger::Conversations, Larger::History, Larger::Sessions];
+        let mut best: [Option<Measured>; 4] = [const { None }; 4];
+        // Round by round, so that a machine that is slower for a while is so for all of them.
+        for _ in 0..self.rounds.max(1) {
+            for (larger, best) in worlds.into_iter().zip(&mut best) {
+                let mixed = Mixed { load: self.world(larger), seconds: self.seconds, warm_up: self.warm_up };
                 let measured = mixed.measure(common).await?;
                 if best.as_ref().is_none_or(|best| measured.microseconds < best.microseconds) {
-                    best = Some(measured);
+                    *best = Some(measured);
                 }
             }
-            let Some(best) = best else { continue };
-            let base = *small.get_or_insert(best.microseconds);
-            figures.insert(self.name(larger), row(&mixed.load, &best, base));
         }
-        Ok(figures)
+        let base = best[0].as_ref().map_or(f64::NAN, |small| small.microseconds);
+        let rows = worlds.into_iter().zip(&best);
+        Ok(rows.filter_map(|(larger, best)| Some((self.name(larger), row(&self.world(larger), best.as_ref()?, base)))).collect())
     }
 
     fn world(&self, larger: Larger) -> Load {
