@@ -90,5 +90,6 @@ fn row(load: &Load, measured: &Measured, base: f64) -> Value {
         "receipt p99 ms": p99(&measured.interval.receipts),
         "page p99 ms": p99(&measured.interval.reads),
         "errors": measured.interval.error_count(),
+        "wrong logs": measured.faults,
     })
 }

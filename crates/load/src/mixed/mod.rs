@@ -78,6 +78,8 @@ pub struct Measured {
     pub microseconds: f64,
     /// Counts and times.
     pub interval: Interval,
+    /// Logs that are not as they should be.
+    pub faults: usize,
 }
 
 impl Mixed {
@@ -106,7 +108,7 @@ impl Mixed {
         interval.add(&last.interval)?;
         figures.extend(times(&interval));
         figures.extend(last.figures);
-        Ok(Measured { figures, messages: messages / stretch.seconds(), microseconds, interval })
+        Ok(Measured { figures, messages: messages / stretch.seconds(), microseconds, interval, faults: last.faults.len() })
     }
 }
 

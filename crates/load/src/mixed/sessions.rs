@@ -195,3 +195,105 @@ impl State {
 fn micros(now: u64, stamp: u64) -> u64 {
     now.saturating_sub(stamp).div_ceil(1_000).max(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOM: &str = "g.7";
+
+    /// One room, written in by session 0 and heard by session 1; connection 2 reads pages. Three events stand in the log.
+    fn state() -> State {
+        let live =
+            Live { writer: 0, tag: 2, pending: VecDeque::from([(1, 1_000), (2, 2_000)]), head: 3, heard: vec![(1, Some(3))] };
+        State {
+            start: Instant::now(),
+            sessions: 2,
+            welcomed: 0,
+            rooms: vec![live],
+            numbers: HashMap::from([(ROOM.as_bytes().to_vec(), 0)]),
+            duties: vec![Duties { writes: vec![0], ..Duties::default() }, Duties { listens: vec![0], ..Duties::default() }],
+            under_way: 2,
+            awaited: 2,
+            readers: vec![None],
+            free: VecDeque::new(),
+            closed: Vec::new(),
+            reads_due: VecDeque::new(),
+            again: Vec::new(),
+            interval: Arc::new(Mutex::new(Interval::new().unwrap())),
+        }
+    }
+
+    fn give(state: &mut State, session: usize, json: &str) -> Result<usize> {
+        let mut bytes = vec![0x81, 126];
+        bytes.extend(u16::try_from(json.len()).unwrap().to_be_bytes());
+        bytes.extend(json.as_bytes());
+        state.bytes(session, &bytes, Instant::now())
+    }
+
+    fn event(seq: u64) -> String {
+        let text = format!("{:0STAMP_DIGITS$}{:0ROOM_DIGITS$}abc", 5, 0);
+        format!(
+            r#"{{"type":"event","conversation":"{ROOM}","event":{{"seq":{seq},"content":{{"kind":"message","text":"{text}"}}}}}}"#
+        )
+    }
+
+    fn sent(tag: u64, seq: u64) -> String {
+        format!(r#"{{"type":"sent","tag":{tag},"conversation":"{ROOM}","seq":{seq}}}"#)
+    }
+
+    fn errors(state: &State) -> Vec<String> {
+        state.interval.lock().errors.keys().cloned().collect()
+    }
+
+    #[test]
+    fn receipts_count_once_and_in_order() {
+        let mut state = state();
+        for seq in [4, 5, 5, 7] {
+            give(&mut state, 1, &event(seq)).unwrap();
+        }
+        assert_eq!(state.interval.lock().receipts.len(), 2);
+        assert_eq!(errors(&state), ["a gap in what came", "an event came twice"]);
+        assert_eq!(state.awaited, 0);
+    }
+
+    #[test]
+    fn an_answer_takes_one_off_the_way_and_its_repetition_nothing() {
+        let mut state = state();
+        give(&mut state, 0, &sent(1, 4)).unwrap();
+        give(&mut state, 0, &sent(1, 4)).unwrap();
+        assert_eq!((state.under_way, state.rooms[0].head, state.interval.lock().answers.len()), (1, 4, 1));
+        give(&mut state, 0, &sent(2, 6)).unwrap();
+        assert_eq!(errors(&state), ["an answer out of order"]);
+    }
+
+    #[test]
+    fn later_and_resync_ask_again_and_a_refusal_for_good_ends_it() {
+        let mut state = state();
+        let later = format!(r#"{{"type":"error","code":"busy","message":"m","tag":1,"conversation":"{ROOM}","retry_after":5}}"#);
+        give(&mut state, 0, &later).unwrap();
+        give(&mut state, 0, &later).unwrap();
+        assert_eq!(state.again.len(), 1, "once for a room");
+        assert!(state.again[0].0 > Instant::now());
+        give(&mut state, 1, r#"{"type":"resync"}"#).unwrap();
+        give(&mut state, 1, &event(9)).unwrap();
+        assert_eq!(errors(&state), ["busy", "resync"], "the gap after a resync is no surprise");
+        give(&mut state, 1, &event(11)).unwrap();
+        assert_eq!(errors(&state), ["a gap in what came", "busy", "resync"]);
+        let refused = format!(r#"{{"type":"error","code":"not_a_member","message":"m","tag":1,"conversation":"{ROOM}"}}"#);
+        assert!(give(&mut state, 0, &refused).is_err());
+    }
+
+    #[test]
+    fn a_page_frees_its_reader_and_a_lost_one_is_told() {
+        let mut state = state();
+        state.readers[0] = Some(Reading { due: 1, room: 0, before: None });
+        let answer = b"HTTP/1.1 503 Busy\r\ncontent-length: 2\r\n\r\n{}";
+        assert_eq!(state.bytes(2, &answer[..20], Instant::now()).unwrap(), 0);
+        assert_eq!(state.bytes(2, answer, Instant::now()).unwrap(), answer.len());
+        assert_eq!((errors(&state), state.free.clone()), (vec!["http 503".to_owned()], VecDeque::from([2])));
+        state.closed(2).unwrap();
+        assert_eq!(state.closed, [2]);
+        assert!(state.closed(1).is_err(), "a session does not end");
+    }
+}
