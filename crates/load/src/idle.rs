@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use banter_model::UserId;
 use banter_protocol::limits::HEARTBEAT_MS;
+use banter_server::auth::tokens::AccessTokens;
 use clap::Args;
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
@@ -97,14 +98,14 @@ impl Idle {
         self.check_limit(common)?;
         let users = self.sessions.div_ceil(self.sessions_per_user);
         let folder = server::new_folder(common)?;
-        let tokens = server::people(folder.path(), users + self.writers).await?;
-        let server = Server::start_on(common, folder, Vec::new(), Some(self.sessions + self.writers))?;
+        let key = server::people(folder.path(), users + self.writers).await?;
+        let server = Server::start_on(common, folder, Vec::new(), key, Some(self.sessions + self.writers))?;
         let SocketAddr::V4(address) = server.address else { bail!("the server does not listen on IPv4") };
         tokio::time::sleep(Duration::from_secs(1)).await;
         let shares = crowd::share(self.sessions, 1, self.per_thread);
         let shared = Arc::new(Shared {
             address,
-            tokens,
+            tokens: AccessTokens::new(&key),
             sessions_per_user: self.sessions_per_user,
             at_once: (self.at_once / shares.len()).max(1),
             heartbeat: Duration::from_secs(self.heartbeat),

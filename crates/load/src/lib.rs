@@ -4,15 +4,19 @@
 pub mod capacity;
 pub mod chaos;
 pub mod checker;
+pub mod counters;
 pub mod crowd;
+pub mod groups;
 pub mod idle;
 pub mod kernel_memory;
+pub mod mixed;
 pub mod pairs;
 pub mod process;
 pub mod proxy;
 pub mod record;
 pub mod relay;
 pub mod server;
+pub mod soak;
 pub mod storm;
 pub mod wire;
 

@@ -1,8 +1,9 @@
 //! `banter-load`: what a server carries. Each subcommand starts a server of its own in a new data folder, measures, prints a table and,
 //! with `--json <FILE>`, writes a file of figures.
 
+use banter_load::mixed::{self, growth};
 use banter_load::record::{self, Record};
-use banter_load::{Common, capacity, chaos, idle, pairs, relay, storm};
+use banter_load::{Common, capacity, chaos, groups, idle, pairs, relay, soak, storm};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// The server has it too, and the relay that it is compared with is this program.
@@ -24,6 +25,14 @@ enum Command {
     Pairs(pairs::Pairs),
     /// The same pairs against a bare relay without a chat in it, in turn with banter.
     Relay(relay::Relay),
+    /// Groups in which everybody has a session: deliveries a second, and latency by position in the fan-out.
+    Groups(groups::Groups),
+    /// Mixed traffic: direct conversations and groups of all sizes, few of their members online, and as much read as written.
+    Mixed(mixed::Mixed),
+    /// What a message costs when there is ten times as much of everything.
+    Growth(growth::Growth),
+    /// Mixed traffic for hours, with memory and times as a plot.
+    Soak(soak::Soak),
     /// Idle sessions: what one costs in memory, and how fast they come.
     Idle(idle::Idle),
     /// Very many sessions are cut and come back at once, to what they missed.
@@ -49,6 +58,10 @@ fn main() -> anyhow::Result<()> {
         match arguments.command {
             Command::Pairs(pairs) => pairs.run(common).await,
             Command::Relay(relay) => relay.run(common).await,
+            Command::Groups(groups) => groups.run(common).await,
+            Command::Mixed(mixed) => mixed.run(common).await,
+            Command::Growth(growth) => growth.run(common).await,
+            Command::Soak(soak) => soak.run(common).await,
             Command::Idle(idle) => idle.run(common).await,
             Command::Storm(storm) => storm.run(common).await,
             Command::Chaos(chaos) => chaos.run(common).await,

@@ -15,6 +15,7 @@ use banter_store::directory::NewUser;
 use banter_store::directory::sql::SqlDirectory;
 
 use crate::Common;
+use crate::groups::prepared::{self, Entry};
 
 /// Somebody with an account and an access token.
 pub struct User {
@@ -35,26 +36,41 @@ pub struct Server {
     pub folder: tempfile::TempDir,
     /// Its people.
     pub users: Vec<User>,
+    /// What it signs tokens with: a run that outlives those of its people makes new ones.
+    pub key: [u8; 32],
 }
 
 impl Server {
     /// Makes a data folder with `users` accounts and starts a server on it. Accounts are written into the directory as a sign-up
     /// would, but for the hashing of a password: that is argon2id by design and would be all that is measured.
     pub async fn start(common: &Common, users: u64) -> Result<Server> {
+        Self::start_after(common, users, []).await
+    }
+
+    /// The same, with a history: `entries` are written before the server starts (see [`prepared::write`]).
+    pub async fn start_after(common: &Common, users: u64, entries: impl IntoIterator<Item = Entry>) -> Result<Server> {
         let folder = new_folder(common)?;
-        let people = people(folder.path(), users).await?;
+        let key = people(folder.path(), users).await?;
+        prepared::write(folder.path(), entries).await?;
+        let tokens = AccessTokens::new(&key);
         let now = clock::now();
         let token = |number| {
             let id = UserId(number);
-            User { id, token: people.issue(id, DeviceId(number), now).0 }
+            User { id, token: tokens.issue(id, DeviceId(number), now).0 }
         };
-        Server::start_on(common, folder, (1..=users).map(token).collect(), None)
+        Server::start_on(common, folder, (1..=users).map(token).collect(), key, None)
     }
 
     /// Starts a server on a data folder that is ready, with room for `sessions` if the binary wants to be told.
-    pub fn start_on(common: &Common, folder: tempfile::TempDir, users: Vec<User>, sessions: Option<u64>) -> Result<Server> {
+    pub fn start_on(
+        common: &Common,
+        folder: tempfile::TempDir,
+        users: Vec<User>,
+        key: [u8; 32],
+        sessions: Option<u64>,
+    ) -> Result<Server> {
         let (child, address, start_time) = launch(common, folder.path(), "127.0.0.1:0", sessions)?;
-        Ok(Server { child, address, start_time, folder, users })
+        Ok(Server { child, address, start_time, folder, users, key })
     }
 
     /// Kills the server with SIGKILL, and starts it again where it was.
@@ -126,10 +142,10 @@ fn launch(common: &Common, folder: &Path, listen: &str, sessions: Option<u64>) -
     Ok((child, address, start_time))
 }
 
-/// Makes a data folder in which there are the users 1 to `users`. Returns what signs their access tokens.
-pub async fn people(path: &Path, users: u64) -> Result<AccessTokens> {
+/// Makes a data folder in which there are the users 1 to `users`. Returns the key that signs their access tokens.
+pub async fn people(path: &Path, users: u64) -> Result<[u8; 32]> {
     let folder = DataFolder::open(path)?;
-    let tokens = AccessTokens::new(&secret_key::load(&folder.secret_key())?);
+    let key = secret_key::load(&folder.secret_key())?;
     let directory = SqlDirectory::open_sqlite(&folder.directory()).await?;
     let now: Millis = clock::now();
     let person = |number| {
@@ -138,5 +154,5 @@ pub async fn people(path: &Path, users: u64) -> Result<AccessTokens> {
     };
     directory.create_users((1..=users).map(person)).await?;
     directory.close().await;
-    Ok(tokens)
+    Ok(key)
 }

@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail, ensure};
+use banter_server::auth::tokens::AccessTokens;
 use clap::Args;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
@@ -86,11 +87,12 @@ impl Storm {
         ensure!(changes.messages <= MOST_MESSAGES, "at most {MOST_MESSAGES} messages are missed in a conversation");
         let layout = Layout { sessions: self.sessions, groups: self.groups, directs: self.directs, messages: self.messages };
         let folder = server::new_folder(common)?;
-        let tokens = Arc::new(server::people(folder.path(), layout.people()).await?);
+        let key = server::people(folder.path(), layout.people()).await?;
+        let tokens = Arc::new(AccessTokens::new(&key));
         let begun = Instant::now();
         let loaded = loading::load(folder.path(), &layout).await?;
         let loading_time = begun.elapsed();
-        let mut server = Server::start_on(common, folder, Vec::new(), Some(self.sessions))?;
+        let mut server = Server::start_on(common, folder, Vec::new(), key, Some(self.sessions))?;
         let SocketAddr::V4(address) = server.address else { bail!("the server does not listen on IPv4") };
         let empty = process::resident(server.pid())?.0;
         let shares = crowd::share(self.sessions, DESCRIPTORS, self.per_thread);

@@ -1,5 +1,6 @@
 //! The gateway: holds the sessions, takes their frames, and hands out what is for them.
 
+mod batch;
 mod delivery;
 mod encoded_frame;
 mod handshake;

@@ -41,7 +41,7 @@ pub const EMBEDDED_PARTITIONS: u32 = 8;
 /// most); beyond it sessions wait to be read from.
 const QUEUED_COMMANDS: u32 = 4_096;
 /// In the data folder: how far ids went.
-const IDS_FILE: &str = "ids";
+pub const IDS_FILE: &str = "ids";
 /// The longest that sessions are given to take their last frames when the server goes down.
 const FAREWELL: Duration = Duration::from_secs(5);
 

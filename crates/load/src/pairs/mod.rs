@@ -1,6 +1,5 @@
 //! Pairs of users: one writes, the other receives.
 
-pub mod counters;
 pub mod system_calls;
 pub mod traffic;
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::pairs::counters::Counters;
+use crate::counters::Counters;
 
 const ALL: &str = "raw_syscalls:sys_enter";
 const SYNCS: [&str; 2] = ["syscalls:sys_enter_fdatasync", "syscalls:sys_enter_fsync"];

@@ -15,8 +15,8 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
+use crate::counters::Counters;
 use crate::pairs::Pairs;
-use crate::pairs::counters::Counters;
 use crate::pairs::system_calls::{self, SystemCalls};
 use crate::server::User;
 use crate::{process, wire};
