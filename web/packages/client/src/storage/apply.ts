@@ -1,11 +1,12 @@
 /** Storing what the engine wants stored. Mirrors `crates/client/src/storage/apply.rs`. */
 import type { IDBPTransaction } from "idb";
+import { ClientFailure } from "../failure.js";
 import { amend, redactEdit, targetOf } from "../model/amend.js";
 import type { ConversationId, Event } from "../protocol/index.js";
 import type { Effect, Notification, Write } from "../sync/effect.js";
 import { type Database, type Schema, type StoredEntry, storageFailure } from "./database.js";
 
-const TABLES = ["account", "conversations", "events", "outbox", "failures", "keys"] as const;
+const TABLES = ["account", "conversations", "events", "outbox", "failures", "keys", "values"] as const;
 type Transaction = IDBPTransaction<Schema, [...typeof TABLES], "readwrite">;
 
 /** What is stored besides what the engine says. */
@@ -13,6 +14,8 @@ export interface Extras {
   /** The wall clock, for entries of the outbox. */
   readonly now: number;
   /** Names of what is queued with these effects. */
+  /** Which leader stores. Another one that took over since stores another number, and from then on this one stores nothing. */
+  readonly epoch?: number;
   readonly keys?: readonly { readonly key: string; readonly conversation: ConversationId; readonly tag: number }[];
 }
 
@@ -32,6 +35,7 @@ export async function apply(database: Database, effects: readonly Effect[], extr
     // What is queued must be on the disk before it is sent; the rest can be had again from the server.
     const transaction = database.transaction(TABLES, "readwrite", { durability: queues ? "strict" : "relaxed" });
     try {
+      await fence(transaction, extras.epoch);
       const answered = new Map<string, StoredEntry>();
       for (const effect of effects) {
         if (effect.type === "write") await store(transaction, effect.write, told, extras, answered);
@@ -53,6 +57,12 @@ export async function apply(database: Database, effects: readonly Effect[], extr
     throw storageFailure(error);
   }
   return told;
+}
+
+async function fence(transaction: Transaction, epoch: number | undefined): Promise<void> {
+  if (epoch !== undefined && (await transaction.objectStore("values").get("epoch")) !== epoch) {
+    throw new ClientFailure("closed", "another tab leads now");
+  }
 }
 
 async function notify(transaction: Transaction, notification: Notification, told: Notification[], answered: Map<string, StoredEntry>): Promise<void> {
