@@ -3,7 +3,7 @@ import type { Connection, Draft, Environment } from "../api.js";
 import { Dialer } from "../connection/dialer.js";
 import { ClientFailure, failure } from "../failure.js";
 import { Api } from "../http/api.js";
-import { type ConversationId, type Markers, PAGE_EVENTS, type Page, type ReadMarker, type ServerFrame, type UserId } from "../protocol/index.js";
+import { type ConversationId, type Markers, PAGE_EVENTS, type Page, type ReadMarker, type ServerFrame, type Tokens, type UserId } from "../protocol/index.js";
 import type { Database, StoredAccount, StoredFailure } from "../storage/database.js";
 import { events, findTag, snapshot } from "../storage/read.js";
 import type { Action, Window } from "../sync/effect.js";
@@ -46,12 +46,13 @@ export class Device {
 
   private constructor(private readonly owner: DeviceOwner, readonly account: StoredAccount, readonly engine: Engine) {
     const { environment, database, base } = owner;
-    this.api = new Api(environment, base, account.tokens, async (tokens) => {
+    const keep = async (tokens: Tokens) => {
       const transaction = database.transaction("account", "readwrite");
       const stored = await transaction.store.get("account");
       if (stored?.device === account.device) await transaction.store.put({ ...stored, tokens }, "account");
       await transaction.done;
-    });
+    };
+    this.api = new Api(environment, base, account.tokens, keep, async () => (await database.get("account", "account"))?.tokens);
     this.values = new ValueKeeper(environment, database, this.api, (told) => owner.emit(told));
     this.steps = new Steps(engine, {
       database,

@@ -16,12 +16,16 @@ const ANSWER_MS = 6_000;
 export class Api {
   private refreshing: Promise<string> | undefined;
 
-  /** `keep` stores new tokens before they are used: a pair that was used but not stored would be lost with the tab. */
+  /**
+   * `keep` stores new tokens before they are used: a pair that was used but not stored would be lost with the tab. `stored` says what is stored: a tab that
+   * took over may have refreshed them.
+   */
   constructor(
     readonly environment: Environment,
     readonly base: string,
     private tokens: Tokens,
     private readonly keep: (tokens: Tokens) => Promise<void>,
+    private readonly stored: () => Promise<Tokens | undefined>,
   ) {}
 
   /** A token that is good for some time, refreshed if need be. */
@@ -47,6 +51,11 @@ export class Api {
   }
 
   private async swap(): Promise<string> {
+    const stored = await this.stored();
+    if (stored !== undefined && stored.refresh_token !== this.tokens.refresh_token) {
+      this.tokens = stored;
+      return stored.access_token;
+    }
     const body = { refresh_token: this.tokens.refresh_token };
     for (let attempt = 1; ; attempt += 1) {
       try {
