@@ -5,7 +5,10 @@ export class Cell<T> implements Observable<T> {
   private readonly subscribers = new Set<{ run: (value: T) => void }>();
 
   /** `watched` is told when the first subscriber comes and when the last one goes. */
-  constructor(private current: T, private readonly watched?: (watched: boolean) => void) {}
+  constructor(
+    private current: T,
+    private readonly watched?: (watched: boolean) => void,
+  ) {}
 
   get value(): T {
     return this.current;

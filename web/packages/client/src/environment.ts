@@ -3,7 +3,15 @@ import type { Environment } from "./api.js";
 /** The surroundings, with the globals where nothing else is given. */
 export function environmentOf(given: Partial<Environment> = {}): Environment {
   const { navigator, window } = globalThis as { navigator?: Navigator; window?: EventTarget };
-  const network = window !== undefined && navigator !== undefined ? { get onLine() { return navigator.onLine; }, events: window } : undefined;
+  const network =
+    window !== undefined && navigator !== undefined
+      ? {
+          get onLine() {
+            return navigator.onLine;
+          },
+          events: window,
+        }
+      : undefined;
   return {
     // Called as functions of their own, which browsers refuse for methods of the window.
     fetch: (...request) => globalThis.fetch(...request),

@@ -7,7 +7,11 @@ export class ClientFailure extends Error implements ClientError {
   readonly status?: number;
   readonly retryAfter?: number;
 
-  constructor(readonly code: string, message: string, more: { readonly status?: number; readonly retryAfter?: number } = {}) {
+  constructor(
+    readonly code: string,
+    message: string,
+    more: { readonly status?: number; readonly retryAfter?: number } = {},
+  ) {
     super(message);
     if (more.status !== undefined) this.status = more.status;
     if (more.retryAfter !== undefined) this.retryAfter = more.retryAfter;

@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import { apply } from "../src/storage/apply.js";
 import { type Database, openDatabase } from "../src/storage/database.js";
 import { findTag, snapshot } from "../src/storage/read.js";
-import { Engine } from "../src/sync/engine.js";
 import type { Effect } from "../src/sync/effect.js";
+import { Engine } from "../src/sync/engine.js";
 import { type Device, devices, type VectorEffect } from "./vectors.js";
 
 const tokens = { access_token: "a", expires_at: 0, refresh_token: "r" };

@@ -13,7 +13,15 @@ type Checked = Refusal | null;
 
 describe("texts and names", () => {
   const cases = model<{
-    text: string; times: number; characters: number; first_5: string; text_check: Checked; title: Checked; display_name: Checked; about: Checked; password: Checked;
+    text: string;
+    times: number;
+    characters: number;
+    first_5: string;
+    text_check: Checked;
+    title: Checked;
+    display_name: Checked;
+    about: Checked;
+    password: Checked;
   }>("texts");
   test.each(cases)("$text x $times", (one) => {
     const whole = one.text.repeat(one.times);

@@ -37,7 +37,12 @@ export class TabClient implements api.Client {
   /** Resolves when it is known how things stand. */
   readonly opened: Promise<void>;
 
-  constructor(private readonly environment: api.Environment, name: string, base: string, private readonly database: Database) {
+  constructor(
+    private readonly environment: api.Environment,
+    name: string,
+    base: string,
+    private readonly database: Database,
+  ) {
     this.people = new People(
       database,
       (users) => this.tell(this.port.call("profiles", users)),
@@ -94,7 +99,10 @@ export class TabClient implements api.Client {
 
   async signUp({ handle, password, displayName, deviceName }: Parameters<api.Client["signUp"]>[0]): Promise<void> {
     require(checkHandle(handle) ?? checkPassword(password) ?? (displayName === undefined ? undefined : checkDisplayName(displayName)));
-    const names = { ...(displayName === undefined ? {} : { display_name: displayName }), ...(deviceName === undefined ? {} : { device_name: deviceName }) };
+    const names = {
+      ...(displayName === undefined ? {} : { display_name: displayName }),
+      ...(deviceName === undefined ? {} : { device_name: deviceName }),
+    };
     await this.port.call("sign_up", { handle: normaliseHandle(handle) ?? handle, password, ...names });
     await this.attachAgain();
   }
@@ -124,7 +132,13 @@ export class TabClient implements api.Client {
 
   async devices(): Promise<readonly api.Device[]> {
     const { devices } = await this.request<wire.Devices>("GET", "/v1/devices");
-    return devices.map(({ device, name, created_at, used_at, current }) => ({ device, name, createdAt: created_at, usedAt: used_at, current }));
+    return devices.map(({ device, name, created_at, used_at, current }) => ({
+      device,
+      name,
+      createdAt: created_at,
+      usedAt: used_at,
+      current,
+    }));
   }
 
   async revokeDevice(device: string): Promise<void> {
@@ -138,8 +152,13 @@ export class TabClient implements api.Client {
   // me
 
   async changeProfile({ displayName, about }: { displayName?: string; about?: string }): Promise<void> {
-    require((displayName === undefined ? undefined : checkDisplayName(displayName)) ?? (about === undefined ? undefined : checkAbout(about)));
-    const change: wire.ChangeProfile = { ...(displayName === undefined ? {} : { display_name: displayName }), ...(about === undefined ? {} : { about }) };
+    require(
+      (displayName === undefined ? undefined : checkDisplayName(displayName)) ?? (about === undefined ? undefined : checkAbout(about)),
+    );
+    const change: wire.ChangeProfile = {
+      ...(displayName === undefined ? {} : { display_name: displayName }),
+      ...(about === undefined ? {} : { about }),
+    };
     await this.request("PATCH", "/v1/profile", change);
   }
 

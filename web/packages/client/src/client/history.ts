@@ -2,8 +2,8 @@
 import type { Connection } from "../api.js";
 import { failure } from "../failure.js";
 import type { Event, Page } from "../protocol/index.js";
-import { events } from "../storage/read.js";
 import type { Database } from "../storage/database.js";
+import { events } from "../storage/read.js";
 import type { Window } from "../sync/effect.js";
 import { Ranges } from "../sync/ranges.js";
 import type { StoredConversation } from "../sync/state.js";

@@ -63,11 +63,17 @@ export class ItemMaker {
     const status = event.content.kind !== "message" ? "" : own ? statusOf(this.self.user, stored, event.seq) : "received";
     const before = this.made.get(keyOf(event, this.self));
     if (before !== undefined && before.event === event && before.status === status && same(before.changes, changes)) return before;
-    const item = event.content.kind === "message" ? this.message(event, event.content, status as Message["status"], changes) : noticeOf(event, own);
+    const item =
+      event.content.kind === "message" ? this.message(event, event.content, status as Message["status"], changes) : noticeOf(event, own);
     return item === undefined ? undefined : { event, status, changes, item };
   }
 
-  private message(event: Event, content: Extract<Content, { kind: "message" }>, status: Message["status"], changes: readonly Written[]): Message {
+  private message(
+    event: Event,
+    content: Extract<Content, { kind: "message" }>,
+    status: Message["status"],
+    changes: readonly Written[],
+  ): Message {
     const waits = changes.filter((one) => one.refusal === undefined);
     const edit = waits.findLast((one) => one.frame.type === "edit")?.frame;
     const redacted = content.redacted === true || waits.some((one) => one.frame.type === "redact");

@@ -6,7 +6,7 @@ import type { ConversationId, Event, Page } from "../protocol/index.js";
 import type { Database } from "../storage/database.js";
 import type { Notification, Window } from "../sync/effect.js";
 import type { StoredConversation } from "../sync/state.js";
-import { stretch, type Stretch } from "./history.js";
+import { type Stretch, stretch } from "./history.js";
 import { ItemMaker, type Self } from "./items.js";
 import type { Written } from "./written.js";
 
@@ -51,7 +51,11 @@ export class TimelineWindow implements Timeline {
   private arrived: Event[] = [];
   private begun = false;
 
-  constructor(private readonly owner: TimelineOwner, readonly conversation: ConversationId, private place: Place) {
+  constructor(
+    private readonly owner: TimelineOwner,
+    readonly conversation: ConversationId,
+    private place: Place,
+  ) {
     this.maker = new ItemMaker(owner.self);
     this.cell = new Cell(this.make());
     void this.begin();

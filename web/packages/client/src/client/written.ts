@@ -1,8 +1,8 @@
 /** What this device has written and the server has not taken: by conversation, waiting or failed. */
 import type { Refusal } from "../api.js";
 import type { ConversationId } from "../protocol/index.js";
-import type { CommandFrame } from "../sync/effect.js";
 import type { StoredEntry, StoredFailure } from "../storage/database.js";
+import type { CommandFrame } from "../sync/effect.js";
 
 /** An entry of the outbox, or one that failed. */
 export interface Written {

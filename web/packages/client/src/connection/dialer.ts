@@ -36,7 +36,10 @@ export class Dialer {
   private polling: number | undefined;
 
   /** A dialer for `servers`, best first; an empty address is where the API is. */
-  constructor(private readonly api: Api, servers: readonly ChatServer[]) {
+  constructor(
+    private readonly api: Api,
+    servers: readonly ChatServer[],
+  ) {
     const addresses = servers.map((server) => (server.url === "" ? api.base : server.url.replace(/\/+$/, "")));
     this.servers = addresses.length > 0 ? addresses : [api.base];
   }

@@ -78,7 +78,10 @@ export class WebSocketSession implements Session {
 
   private closedBy(event: CloseEvent): void {
     if (this.ended) return;
-    this.end(this.bye ?? (event.code >= 4_000 || event.code === 1_001 ? { code: event.code, message: event.reason } : { message: "the connection broke" }));
+    this.end(
+      this.bye ??
+        (event.code >= 4_000 || event.code === 1_001 ? { code: event.code, message: event.reason } : { message: "the connection broke" }),
+    );
   }
 
   private broken(message: string): void {

@@ -4,7 +4,7 @@ import { wait } from "../environment.js";
 import { ClientFailure, failure } from "../failure.js";
 import { ask } from "../http/request.js";
 import { normaliseHandle } from "../model/text.js";
-import { type LoggedIn, type UserId, USERS_PER_QUESTION } from "../protocol/index.js";
+import { type LoggedIn, USERS_PER_QUESTION, type UserId } from "../protocol/index.js";
 import { type Database, type StoredAccount, type StoredEntry, tables } from "../storage/database.js";
 import { Device } from "./device.js";
 import type { Attached, Batch, Calls, CoreEvent } from "./messages.js";
@@ -12,7 +12,9 @@ import type { Attached, Batch, Calls, CoreEvent } from "./messages.js";
 /** A device that broke is made anew after this long, in milliseconds: its storage may be full. */
 const AGAIN_MS = 2_000;
 
-type Answers = { [Name in keyof Calls]: (tab: string, ...given: Parameters<Calls[Name]>) => Promise<ReturnType<Calls[Name]>> | ReturnType<Calls[Name]> };
+type Answers = {
+  [Name in keyof Calls]: (tab: string, ...given: Parameters<Calls[Name]>) => Promise<ReturnType<Calls[Name]>> | ReturnType<Calls[Name]>;
+};
 
 /** See the module. */
 export class Core {
@@ -65,10 +67,18 @@ export class Core {
   private readonly owner = (() => {
     const core = this;
     return {
-      get environment() { return core.environment; },
-      get database() { return core.database; },
-      get base() { return core.base; },
-      get epoch() { return core.epoch; },
+      get environment() {
+        return core.environment;
+      },
+      get database() {
+        return core.database;
+      },
+      get base() {
+        return core.base;
+      },
+      get epoch() {
+        return core.epoch;
+      },
       emit: (events: readonly CoreEvent[]) => core.emit(events),
       signedOut: (message: string) => void core.end({ kind: "revoked", message }),
       broken: (error: ClientFailure) => void core.restart(error),
@@ -118,7 +128,8 @@ export class Core {
   };
 
   private get account(): Account {
-    if (this.device === undefined) return this.reason === undefined ? { state: "signed_out" } : { state: "signed_out", reason: this.reason };
+    if (this.device === undefined)
+      return this.reason === undefined ? { state: "signed_out" } : { state: "signed_out", reason: this.reason };
     const { user, device, handle } = this.device.account;
     return { state: "signed_in", user, device, handle };
   }
@@ -170,7 +181,13 @@ export class Core {
     const loggedIn = await ask<LoggedIn>(this.environment, this.base, { method: "POST", path, body });
     const { user, device, tokens, servers } = loggedIn;
     const account: StoredAccount = {
-      user, device, tokens, servers, from_the_start: fromTheStart, point: null, handle: normaliseHandle(handle) ?? handle,
+      user,
+      device,
+      tokens,
+      servers,
+      from_the_start: fromTheStart,
+      point: null,
+      handle: normaliseHandle(handle) ?? handle,
     };
     await this.wipe(account);
     this.reason = undefined;
@@ -188,7 +205,10 @@ export class Core {
     await device.stop();
     await this.wipe(undefined);
     await this.database.put("values", reason, "signed_out");
-    this.emit([{ type: "account", account: this.account }, { type: "connection", connection: { state: "signed_out" } }]);
+    this.emit([
+      { type: "account", account: this.account },
+      { type: "connection", connection: { state: "signed_out" } },
+    ]);
   }
 
   /** Deletes everything, and stores `account`, in one step. */
@@ -205,7 +225,9 @@ export class Core {
     const { device } = this;
     if (device === undefined || this.stopped) return;
     const message = error.message;
-    this.emit([{ type: "connection", connection: { state: "waiting", retryAt: this.environment.now() + AGAIN_MS, reason: "lost", message } }]);
+    this.emit([
+      { type: "connection", connection: { state: "waiting", retryAt: this.environment.now() + AGAIN_MS, reason: "lost", message } },
+    ]);
     await device.stop();
     await wait(AGAIN_MS);
     if (this.stopped || this.device !== device) return;

@@ -3,7 +3,16 @@ import type { Connection, Draft, Environment } from "../api.js";
 import { Dialer } from "../connection/dialer.js";
 import { ClientFailure, failure } from "../failure.js";
 import { Api } from "../http/api.js";
-import { type ConversationId, type Markers, PAGE_EVENTS, type Page, type ReadMarker, type ServerFrame, type Tokens, type UserId } from "../protocol/index.js";
+import {
+  type ConversationId,
+  type Markers,
+  PAGE_EVENTS,
+  type Page,
+  type ReadMarker,
+  type ServerFrame,
+  type Tokens,
+  type UserId,
+} from "../protocol/index.js";
 import type { Database, StoredAccount, StoredFailure } from "../storage/database.js";
 import { events, findTag, snapshot } from "../storage/read.js";
 import type { Action, Window } from "../sync/effect.js";
@@ -44,7 +53,11 @@ export class Device {
   /** When entries of the outbox were written. */
   private readonly written = new Map<string, number>();
 
-  private constructor(private readonly owner: DeviceOwner, readonly account: StoredAccount, readonly engine: Engine) {
+  private constructor(
+    private readonly owner: DeviceOwner,
+    readonly account: StoredAccount,
+    readonly engine: Engine,
+  ) {
     const { environment, database, base } = owner;
     const keep = async (tokens: Tokens) => {
       const transaction = database.transaction("account", "readwrite");
@@ -266,7 +279,8 @@ export class Device {
       if (event.type === "queued") this.written.set(`${event.entry.conversation}/${event.entry.tag}`, event.entry.at);
       if (event.type !== "told") continue;
       const { notification } = event;
-      if (notification.type === "stored" || notification.type === "refused") this.written.delete(`${notification.conversation}/${notification.tag}`);
+      if (notification.type === "stored" || notification.type === "refused")
+        this.written.delete(`${notification.conversation}/${notification.tag}`);
       if (notification.type === "refused") void this.loadFailure(notification.conversation, notification.tag);
       else if (notification.type === "account") this.values.changed(notification.changed);
       else if (notification.type === "synced" && this.connection.state === "online") {

@@ -1,10 +1,9 @@
 /** The session of a device: dialled, lost, waited for, and moved from long polling to WebSocket. Mirrors `crates/client/src/client/link.rs`. */
-import type { Connection, WaitingReason } from "../api.js";
+import type { Connection, Environment, WaitingReason } from "../api.js";
 import { Backoff } from "../connection/backoff.js";
 import type { Dialed, Dialer } from "../connection/dialer.js";
 import { type Closed, isSignedOut, type Session } from "../connection/session.js";
 import { probe, WebSocketSession } from "../connection/websocket.js";
-import type { Environment } from "../api.js";
 import { failure } from "../failure.js";
 import { type ClientFrame, closeCode, type ServerFrame } from "../protocol/index.js";
 

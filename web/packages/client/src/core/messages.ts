@@ -1,9 +1,9 @@
 /** What the core, which one tab has, and the faces of all tabs say to each other. Everything here can be cloned. */
 import type { Account, Connection, Draft } from "../api.js";
 import type { Blocks, ConversationId, Friends, Page, Profile, Settings, UserId, UserPresence } from "../protocol/index.js";
+import type { StoredEntry, StoredFailure } from "../storage/database.js";
 import type { Action, Notification, Window } from "../sync/effect.js";
 import type { StoredConversation } from "../sync/state.js";
-import type { StoredEntry, StoredFailure } from "../storage/database.js";
 
 /** What is cached of the account, by name. */
 export interface Values {

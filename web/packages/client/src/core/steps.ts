@@ -56,7 +56,10 @@ export class Steps {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private stopped = false;
 
-  constructor(readonly engine: Engine, private readonly around: Surroundings) {}
+  constructor(
+    readonly engine: Engine,
+    private readonly around: Surroundings,
+  ) {}
 
   /** How many jobs wait. */
   get waiting(): number {
@@ -173,6 +176,9 @@ export class Steps {
   }
 }
 
-function entryOf(write: { readonly conversation: ConversationId; readonly tag: number; readonly frame: StoredEntry["frame"] }, at: number): StoredEntry {
+function entryOf(
+  write: { readonly conversation: ConversationId; readonly tag: number; readonly frame: StoredEntry["frame"] },
+  at: number,
+): StoredEntry {
   return { conversation: write.conversation, tag: write.tag, frame: write.frame, at };
 }

@@ -2,7 +2,7 @@
 import type { Environment } from "../api.js";
 import { failure } from "../failure.js";
 import type { Api } from "../http/api.js";
-import { type AccountPart, type Friends, type Profile, type Profiles, type UserId, USERS_PER_QUESTION } from "../protocol/index.js";
+import { type AccountPart, type Friends, type Profile, type Profiles, USERS_PER_QUESTION, type UserId } from "../protocol/index.js";
 import type { Database } from "../storage/database.js";
 import type { CoreEvent, Values } from "./messages.js";
 

@@ -65,7 +65,12 @@ async function fence(transaction: Transaction, epoch: number | undefined): Promi
   }
 }
 
-async function notify(transaction: Transaction, notification: Notification, told: Notification[], answered: Map<string, StoredEntry>): Promise<void> {
+async function notify(
+  transaction: Transaction,
+  notification: Notification,
+  told: Notification[],
+  answered: Map<string, StoredEntry>,
+): Promise<void> {
   if (notification.type === "refused") {
     const entry = answered.get(`${notification.conversation}/${notification.tag}`);
     if (entry !== undefined) await transaction.objectStore("failures").put({ ...entry, error: notification.error });
@@ -128,7 +133,10 @@ async function put(transaction: Transaction, conversation: ConversationId, event
 
 /** Stored events about messages in `from..=to`, up to the place `have`, in order. */
 async function about(transaction: Transaction, conversation: ConversationId, from: number, to: number, have: number): Promise<Event[]> {
-  const rows = await transaction.objectStore("events").index("target").getAll(between(conversation, from, to));
+  const rows = await transaction
+    .objectStore("events")
+    .index("target")
+    .getAll(between(conversation, from, to));
   const events = rows.map((row) => row.event).filter((event) => event.seq <= have);
   return events.sort((a, b) => a.seq - b.seq);
 }

@@ -1,10 +1,10 @@
 /** What is kept in IndexedDB: the tables and how they are opened. */
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import type { Draft } from "../api.js";
+import { ClientFailure } from "../failure.js";
 import type { ChatServer, ConversationId, DeviceId, ErrorBody, Event, Profile, Tokens, UserId } from "../protocol/index.js";
 import type { CommandFrame } from "../sync/effect.js";
 import type { StoredConversation } from "../sync/state.js";
-import { ClientFailure } from "../failure.js";
 
 /** Who is logged in. */
 export interface StoredAccount {

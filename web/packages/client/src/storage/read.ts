@@ -27,7 +27,13 @@ export async function events(database: Database, conversation: ConversationId, f
 }
 
 /** The last `limit` stored events with `from <= seq <= to`, in order. */
-export async function eventsBack(database: Database, conversation: ConversationId, from: number, to: number, limit: number): Promise<Event[]> {
+export async function eventsBack(
+  database: Database,
+  conversation: ConversationId,
+  from: number,
+  to: number,
+  limit: number,
+): Promise<Event[]> {
   if (to < from) return [];
   const found: Event[] = [];
   const transaction = database.transaction("events", "readonly");

@@ -17,8 +17,21 @@ const ASK_MS = 500;
 type Message =
   | { readonly kind: "who" }
   | { readonly kind: "leader"; readonly leader: string }
-  | { readonly kind: "call"; readonly leader: string; readonly tab: string; readonly id: number; readonly name: keyof Calls; readonly given: readonly unknown[] }
-  | { readonly kind: "answer"; readonly tab: string; readonly id: number; readonly value?: unknown; readonly error?: { readonly code: string; readonly message: string; readonly status?: number; readonly retryAfter?: number } }
+  | {
+      readonly kind: "call";
+      readonly leader: string;
+      readonly tab: string;
+      readonly id: number;
+      readonly name: keyof Calls;
+      readonly given: readonly unknown[];
+    }
+  | {
+      readonly kind: "answer";
+      readonly tab: string;
+      readonly id: number;
+      readonly value?: unknown;
+      readonly error?: { readonly code: string; readonly message: string; readonly status?: number; readonly retryAfter?: number };
+    }
   | { readonly kind: "batch"; readonly leader: string; readonly batch: Batch }
   | { readonly kind: "bye"; readonly tab: string };
 
