@@ -59,6 +59,27 @@ test("a leader that says nothing is replaced by force", async () => {
   expect(client.account.value).toMatchObject({ state: "signed_in", user: "1", device: "10", handle: "ada" });
 });
 
+test("a leader that stops answering is replaced by force, and what it was asked is asked of the next one", async () => {
+  const locks = new Locks();
+  /** A channel that can be cut: as if its tab were frozen. */
+  class Cut extends BroadcastChannel {
+    static cut = false;
+    override postMessage(message: unknown): void {
+      if (!Cut.cut) super.postMessage(message);
+    }
+  }
+  const first = await tab("cut", locks, { BroadcastChannel: Cut });
+  await first.logIn({ handle: "ada", password: "correct horse" });
+  const began = Date.now();
+  const second = await tab("cut", locks, { now: () => began + (Date.now() - began) * 20 });
+  Cut.cut = true;
+  const tag = await second.send("d.1.2", "once");
+  expect(tag).toBe(1);
+  const timeline = second.openTimeline("d.1.2");
+  const state = await until(timeline.state, (one) => one.items.length > 0, "the message");
+  expect(state.items.map((item) => item.kind === "message" && item.text)).toEqual(["once"]);
+});
+
 test("the next tab goes on where the last one was, without a server", async () => {
   const locks = new Locks();
   const first = await tab("goes on", locks);

@@ -139,7 +139,11 @@ export class Port {
       await this.lead();
       await until;
     };
-    locks.request(`banter ${this.name}`, options, held).catch(() => this.lost());
+    locks.request(`banter ${this.name}`, options, held).catch((error: Error) => {
+      if (error.name === "AbortError") this.lost();
+      // No locks where this page comes from: it acts as the only one.
+      else if (!this.closing.signal.aborted) void this.lead();
+    });
   }
 
   /** Another tab has taken the lead by force. */
@@ -175,11 +179,15 @@ export class Port {
     }
   }
 
-  /** Asks who leads while nobody is known to, and takes the lead by force in the end. */
+  /** Asks who leads while nobody is known to, or while the leader owes an answer; takes the lead by force in the end. */
   private look(): void {
-    if (this.leader !== undefined || this.core !== undefined) return;
-    if (this.environment.now() - this.heardAt > SILENCE_MS) {
-      this.heardAt = this.environment.now();
+    const now = this.environment.now();
+    const owed = this.leader === undefined || this.pending.size > 0;
+    if (this.core !== undefined || !owed) {
+      this.heardAt = now;
+    } else if (now - this.heardAt > SILENCE_MS) {
+      this.heardAt = now;
+      this.leader = undefined;
       this.stand(true);
     } else {
       this.post({ kind: "who" });
@@ -192,6 +200,7 @@ export class Port {
         if (this.core !== undefined) this.post({ kind: "leader", leader: this.tab });
         return;
       case "leader":
+        this.heardAt = this.environment.now();
         return this.follow(message.leader);
       case "batch":
         if (message.leader === this.leader) this.reader.batch(message.batch);
@@ -212,7 +221,6 @@ export class Port {
 
   /** Puts what has no answer to a new leader, first of all how things stand. */
   private follow(leader: string): void {
-    this.heardAt = this.environment.now();
     if (leader === this.leader) return;
     this.leader = leader;
     this.reader.attaching();
