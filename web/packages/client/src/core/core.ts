@@ -37,15 +37,22 @@ export class Core {
     readonly base: string,
     readonly epoch: number,
     private readonly publish: (batch: Batch) => void,
+    private readonly fenced: () => void,
   ) {}
 
   /** Takes the lead: from here on, no other core stores anything in this database. */
-  static async start(environment: Environment, database: Database, base: string, publish: (batch: Batch) => void): Promise<Core> {
+  static async start(
+    environment: Environment,
+    database: Database,
+    base: string,
+    publish: (batch: Batch) => void,
+    fenced: () => void,
+  ): Promise<Core> {
     const transaction = database.transaction("values", "readwrite");
     const epoch = Number((await transaction.store.get("epoch")) ?? 0) + 1;
     await transaction.store.put(epoch, "epoch");
     await transaction.done;
-    const core = new Core(environment, database, base, epoch, publish);
+    const core = new Core(environment, database, base, epoch, publish, fenced);
     core.reason = (await database.get("values", "signed_out")) as SignedOutReason | undefined;
     core.device = await Device.start(core.owner);
     return core;
@@ -255,8 +262,9 @@ export class Core {
     const { code, message } = error;
     if (code === "closed") {
       // Another tab leads: it stores and sends what this one cannot.
-      this.emit([{ type: "connection", connection: { state: "waiting", retryAt: Number.MAX_SAFE_INTEGER, reason: "lost", message } }]);
+      this.emit([{ type: "connection", connection: { state: "waiting", retryAt: Number.MAX_SAFE_INTEGER, reason: "elsewhere", message } }]);
       await this.stop();
+      this.fenced();
       return;
     }
     this.emit([
