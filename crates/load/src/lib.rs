@@ -3,6 +3,7 @@
 
 pub mod chaos;
 pub mod checker;
+pub mod history;
 pub mod idle;
 pub mod pairs;
 pub mod process;

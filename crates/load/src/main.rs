@@ -1,7 +1,7 @@
 //! `banter-load`: what a server carries. Each subcommand starts a server of its own in a new data folder, measures, and prints a table and,
 //! with `--json`, one JSON object.
 
-use banter_load::{Common, chaos, idle, pairs};
+use banter_load::{Common, chaos, history, idle, pairs};
 use clap::{Parser, Subcommand};
 
 /// Load generator for banter.
@@ -19,6 +19,8 @@ enum Command {
     Pairs(pairs::Pairs),
     /// Idle sessions: what one costs in memory, and how fast they come.
     Idle(idle::Idle),
+    /// A long history: what it takes on the disk, what a page costs, and how fast the server is back.
+    History(history::LongHistory),
     /// Kills the server again and again while devices write, then checks that nothing acknowledged is lost.
     Chaos(chaos::Chaos),
 }
@@ -31,6 +33,7 @@ fn main() -> anyhow::Result<()> {
         match arguments.command {
             Command::Pairs(pairs) => pairs.run(&arguments.common).await,
             Command::Idle(idle) => idle.run(&arguments.common).await,
+            Command::History(history) => history.run(&arguments.common).await,
             Command::Chaos(chaos) => chaos.run(&arguments.common).await,
         }
     })?;

@@ -26,7 +26,7 @@ pub struct User {
 
 /// A running server.
 pub struct Server {
-    child: Child,
+    process: Process,
     /// Where it listens.
     pub address: std::net::SocketAddr,
     /// From starting the process to the line that says it is ready.
@@ -46,11 +46,32 @@ impl Server {
             None => tempfile::tempdir()?,
         };
         let users = people(folder.path(), users).await?;
-        let binary = binary(common)?;
+        let process = Process::start(&binary(common)?, folder.path())?;
+        Ok(Server { address: process.address, start_time: process.start_time, process, folder, users })
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+}
+
+/// The process of a server; killed when this is dropped.
+pub struct Process {
+    child: Child,
+    /// Where it listens.
+    pub address: std::net::SocketAddr,
+    /// From starting the process to the line that says it is ready.
+    pub start_time: Duration,
+}
+
+impl Process {
+    /// Starts `binary serve` on the data folder `folder`, and waits until it is ready.
+    pub fn start(binary: &Path, folder: &Path) -> Result<Process> {
         let started = Instant::now();
-        let mut child = Command::new(&binary)
+        let mut child = Command::new(binary)
             .args(["serve", "--unlimited", "--listen", "127.0.0.1:0", "--data"])
-            .arg(folder.path())
+            .arg(folder)
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("{} does not start", binary.display()))?;
@@ -59,16 +80,16 @@ impl Server {
         let start_time = started.elapsed();
         let address = line.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next());
         let address = address.context("the server did not say where it listens")?.parse()?;
-        Ok(Server { child, address, start_time, folder, users })
+        Ok(Process { child, address, start_time })
     }
 
-    /// Its process.
+    /// Its id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 }
 
-impl Drop for Server {
+impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
