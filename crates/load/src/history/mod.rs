@@ -66,7 +66,6 @@ impl LongHistory {
         let (history, loading) = self.load(path, &plan, &texts).await?;
         figures.insert("loading".into(), loading);
         figures.insert("engine after the load".into(), caught_up(&history).await?);
-        self.sizes(path, &texts, &mut figures)?;
 
         let pages = |seed| Pages { history: &history, plan: &plan, folder: path, count: self.pages, seed };
         let newest = pages(1).read(Place::Newest, None).await?;
@@ -74,8 +73,9 @@ impl LongHistory {
         let warm = pages(2).read(Place::Random, None).await?;
         history.close().await?;
         drop(history);
-        // Its own cache is to be empty as well.
+        // Its own cache is to be empty as well. Opening it also removes tables that compaction has replaced.
         let history = self.open(path).await?;
+        self.sizes(path, &texts, &mut figures)?;
         let emptied = disk::empty_cache(path, self.drop_caches)?;
         let files = Files::open(path)?;
         let pages = |seed| Pages { history: &history, plan: &plan, folder: path, count: self.pages, seed };

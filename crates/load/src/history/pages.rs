@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use banter_model::Seq;
+use banter_store::History;
 use banter_store::embedded::history::EmbeddedHistory;
 use banter_store::history::{Order, PageSize};
-use banter_store::History;
 use hdrhistogram::Histogram;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -47,8 +47,7 @@ impl Pages<'_> {
     /// Reads pages, each after taking `forget` out of the page cache if there is one.
     pub async fn read(&self, place: Place, forget: Option<&Files>) -> Result<Value> {
         let mut random = StdRng::seed_from_u64(self.seed);
-        let long: Vec<&Planned> =
-            self.plan.conversations.iter().filter(|planned| planned.messages >= PAGE as u64).collect();
+        let long: Vec<&Planned> = self.plan.conversations.iter().filter(|planned| planned.messages >= PAGE as u64).collect();
         ensure!(!long.is_empty(), "no conversation has {PAGE} messages");
         // Where each begins in the row of all their messages.
         let mut all = 0;

@@ -80,7 +80,7 @@ impl HistoryOptions {
 
 impl Default for HistoryOptions {
     fn default() -> Self {
-        let journal_bytes = 128 << 20;
+        let journal_bytes = HistoryOptions::LEAST_JOURNAL_BYTES;
         HistoryOptions {
             cache_bytes: 64 << 20,
             memtable_bytes: 16 << 20,
@@ -268,7 +268,6 @@ fn damaged_key() -> StoreError {
 fn heads(tables: &Tables, snapshot: &Snapshot, ids: &[ConversationId]) -> Result<Vec<Option<Head>>, StoreError> {
     ids.iter().map(|id| decoded(snapshot.get(&tables.heads, id.to_bytes()).map_err(unreadable)?)).collect()
 }
-
 
 #[async_trait]
 impl History for EmbeddedHistory {

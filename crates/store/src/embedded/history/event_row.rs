@@ -152,9 +152,9 @@ fn get(rest: &mut &[u8]) -> Result<u64, DecodeError> {
 
 #[cfg(test)]
 mod tests {
+    use banter_model::GroupId;
     use banter_model::event::Mention;
     use banter_model::snowflake::EPOCH;
-    use banter_model::GroupId;
 
     use super::*;
 

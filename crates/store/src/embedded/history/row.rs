@@ -5,8 +5,8 @@ use banter_model::{ConversationId, Marker, Millis, UserId};
 use fjall::Slice;
 use serde::{Deserialize, Serialize};
 
-use super::{event_row, key};
 use super::tables::Table;
+use super::{event_row, key};
 use crate::history::{Advance, HistoryBatch};
 
 /// Position of the last command of a partition that is stored.

@@ -3,11 +3,11 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
+use fjall::compaction::Leveled;
 use fjall::config::BloomConstructionPolicy::FalsePositiveRate;
-use fjall::config::{
-    BlockSizePolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry, PartitioningPolicy, PinningPolicy,
-};
+use fjall::config::{BlockSizePolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry, PartitioningPolicy, PinningPolicy};
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
 use super::{FORMAT, HistoryOptions, OpenError, journal, key};
@@ -37,6 +37,9 @@ const EVENT_BLOCK_BYTES: u32 = 32 << 10;
 /// How often a filter says of an event that it may be in a table where it is not. A page asks for 50 events in each of
 /// some five levels.
 const EVENT_FILTER_ERRORS: f32 = 0.001;
+/// Bytes of a table of events on the disk. The first level that is sorted holds four of them, and each further one ten times as
+/// many as the one before: the smaller they are, the less of the history is above the last level and needs filters.
+const EVENT_TABLE_BYTES: u64 = 32 << 20;
 
 /// The names of the keyspaces, in the order in which they are made.
 const NAMES: [&str; 7] = ["meta", "events", "heads", "rosters", "memberships", "progress", "mentions"];
@@ -123,6 +126,7 @@ impl Tables {
                     .filter_block_partitioning_policy(PartitioningPolicy::all(false))
                     .filter_block_pinning_policy(PinningPolicy::all(true))
                     .expect_point_read_hits(true)
+                    .compaction_strategy(Arc::new(Leveled::default().with_table_target_size(EVENT_TABLE_BYTES)))
             })?,
             heads: db.keyspace(heads, found)?,
             rosters: db.keyspace(rosters, found)?,
