@@ -225,3 +225,44 @@ impl Writer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use banter_model::snowflake::time_of;
+    use banter_store::data_folder::DataFolder;
+    use banter_store::embedded::history::HistoryOptions;
+    use banter_store::history::{Order, PageSize};
+
+    use super::super::plan::Shape;
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_planned_is_there_as_a_worker_would_have_left_it() {
+        let shape = Shape { messages: 8_000, conversations: Some(200), spread: 1.5, seed: 11 };
+        let plan = Arc::new(Plan::new(&shape).unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let options = HistoryOptions { reserve_bytes: 0, ..HistoryOptions::default() };
+        let history = Arc::new(EmbeddedHistory::open(Arc::new(DataFolder::open(folder.path()).unwrap()), options).unwrap());
+        let loaded = load(history.clone(), plan.clone(), Arc::new(Texts::new(shape.seed)), shape.seed).await.unwrap();
+        assert_eq!(loaded.messages, shape.messages);
+        let mut ids = std::collections::HashSet::new();
+        for planned in &plan.conversations {
+            let stored = history.conversation(planned.id).await.unwrap().unwrap();
+            assert_eq!(stored.head.ordinal, planned.messages);
+            let mut next = 1;
+            while next <= stored.head.seq {
+                let page =
+                    history.events(planned.id, next, stored.head.seq, Order::OldestFirst, PageSize::LARGEST).await.unwrap();
+                for event in page {
+                    assert_eq!(event.seq, next);
+                    assert_eq!(event.at, time_of(event.id.0), "times go back");
+                    assert!(stored.has_member(event.sender) && ids.insert(event.id));
+                    next += 1;
+                }
+            }
+            for user in plan.members(planned) {
+                assert!(history.membership(user, planned.id).await.unwrap().unwrap().is_current());
+            }
+        }
+    }
+}

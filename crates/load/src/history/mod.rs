@@ -51,12 +51,8 @@ pub struct LongHistory {
 impl LongHistory {
     /// Loads if there is nothing yet, and measures. With `--folder` the data folder is that one, and it stays.
     pub async fn run(&self, common: &Common) -> Result<Map<String, Value>> {
-        let temporary = if common.folder.is_none() { Some(tempfile::tempdir()?) } else { None };
-        let path = match (&common.folder, &temporary) {
-            (Some(folder), _) => folder.as_path(),
-            (None, Some(temporary)) => temporary.path(),
-            (None, None) => unreachable!("one of them is there"),
-        };
+        let temporary = tempfile::tempdir()?;
+        let path = common.folder.as_deref().unwrap_or(temporary.path());
         let plan = Arc::new(Plan::new(&self.shape)?);
         let texts = Arc::new(Texts::new(self.shape.seed));
         let mut figures = Map::new();
@@ -172,7 +168,7 @@ async fn caught_up(history: &EmbeddedHistory) -> Result<Value> {
     let (resident, _) = process::resident(std::process::id())?;
     Ok(json!({
         "seconds until nothing was left to do": begun.elapsed().as_secs_f64(),
-        "fresh runs of events, at once": at_once.fresh_runs, "then": engine.fresh_runs,
+        "fresh runs of events, at once": at_once.fresh_runs, "fresh runs of events, after that": engine.fresh_runs,
         "memtables waiting, at once": at_once.memtables_waiting,
         "tables of events by level": engine.tables_by_level,
         "bytes of events": engine.event_bytes, "bytes of other rows": engine.other_bytes, "bytes of journals": engine.journal_bytes,

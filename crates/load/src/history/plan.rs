@@ -164,7 +164,7 @@ fn planned(number: u64, users: u64, random: &mut StdRng) -> Planned {
     let seed = random.random();
     let direct = ConversationId::direct(user(one, users), user(other, users));
     let id = match direct {
-        Some(direct) if number % ONE_GROUP_IN != 0 => direct,
+        Some(direct) if !number.is_multiple_of(ONE_GROUP_IN) => direct,
         // Its own number below the milliseconds, so that no two are the same.
         _ => ConversationId::Group(GroupId((start - EPOCH) << 22 | (number & ((1 << 22) - 1)))),
     };

@@ -13,7 +13,8 @@ const EVENTS: Seq = 600;
 
 /// What is to be at `seq` of a conversation.
 fn expected(conversation: u64, seq: Seq, amended: bool) -> Event {
-    let text = format!("{conversation} said {seq}, {}", if amended && seq % 7 == 0 { "and took it back" } else { "as always" });
+    let text =
+        format!("{conversation} said {seq}, {}", if amended && seq.is_multiple_of(7) { "and took it back" } else { "as always" });
     message(seq, &text)
 }
 
