@@ -171,8 +171,9 @@ fn builder(path: &Path, options: &HistoryOptions) -> fjall::DatabaseBuilder<Data
     Database::builder(path)
         .cache_size(options.cache_bytes)
         .max_journaling_size(options.journal_bytes.max(HistoryOptions::LEAST_JOURNAL_BYTES))
-        // One of two keeps free for flushing.
-        .worker_threads(2)
+        // The first only flushes, and puts a request to compact back into the queue. With one other, busy compacting, it would take
+        // and put back the same request all the while, at the cost of a core; a third takes such requests out.
+        .worker_threads(3)
         .manual_journal_persist(true)
 }
 
