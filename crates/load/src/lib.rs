@@ -1,14 +1,24 @@
 //! What a server carries, and what it keeps when it dies. The binary `banter-load` measures; [`chaos`] kills, and [`checker`] verifies
 //! what is left, in the tests too.
 
+pub mod capacity;
 pub mod chaos;
 pub mod checker;
+pub mod counters;
+pub mod crowd;
+pub mod groups;
 pub mod history;
 pub mod idle;
+pub mod kernel_memory;
+pub mod mixed;
 pub mod pairs;
 pub mod process;
 pub mod proxy;
+pub mod record;
+pub mod relay;
 pub mod server;
+pub mod soak;
+pub mod storm;
 pub mod wire;
 
 use std::path::PathBuf;
@@ -24,7 +34,7 @@ pub struct Common {
     /// Where to make the data folder; the system's temporary folder when absent. Sync times are those of its disk.
     #[arg(long, global = true)]
     pub folder: Option<PathBuf>,
-    /// Print the figures as one JSON object too.
-    #[arg(long, global = true)]
-    pub json: bool,
+    /// Write the figures to this file too, with the options and the machine they were made with.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub json: Option<PathBuf>,
 }

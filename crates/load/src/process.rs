@@ -1,5 +1,6 @@
 //! What the kernel counts of a process, and what a sync of the disk takes.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -36,6 +37,16 @@ pub fn kernel_tcp_bytes() -> Result<u64> {
     let line = text.lines().find(|line| line.starts_with("TCP:")).context("no TCP line")?;
     let pages: u64 = line.rsplit(' ').next().context("no pages")?.parse()?;
     Ok(pages * 4096)
+}
+
+/// What this network namespace's TCP counted since it began, by the kernel's names (see `nstat`): for example `ListenOverflows`,
+/// connections that found a listener's queue full and have to knock again.
+pub fn tcp_counters() -> Result<BTreeMap<String, u64>> {
+    let text = fs::read_to_string("/proc/net/netstat")?;
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
+    let (names, values) = (lines.next().context("no names")?, lines.next().context("no values")?);
+    let counters = names.split(' ').zip(values.split(' ')).map(|(name, value)| Ok((name.to_owned(), value.parse()?)));
+    counters.collect()
 }
 
 /// Times of `rounds` appends of `bytes` bytes, each with an fdatasync, in microseconds.

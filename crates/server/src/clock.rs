@@ -1,9 +1,9 @@
 //! The clock, and the ids that are made from it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use banter_model::Millis;
@@ -29,8 +29,9 @@ pub struct Ids(Mutex<Reserving>);
 #[derive(Debug)]
 struct Reserving {
     generator: Generator,
-    /// Holds, in decimal, the time up to which ids may have been given out.
-    file: File,
+    /// Of the file that holds, in decimal, the time up to which ids may have been given out. Opened for each reservation: ids are
+    /// taken on threads that have another descriptor table too (see `gateway::shards`).
+    path: PathBuf,
     until: Millis,
 }
 
@@ -51,7 +52,7 @@ impl Ids {
                 io::Error::new(io::ErrorKind::InvalidData, message)
             })?,
         };
-        Ok(Ids(Mutex::new(Reserving { generator: Generator::after(node, until), file, until })))
+        Ok(Ids(Mutex::new(Reserving { generator: Generator::after(node, until), path: path.to_owned(), until })))
     }
 
     /// An id, if one can be given at once.
@@ -65,7 +66,9 @@ impl Ids {
         if now > reserving.until {
             let until = now + RESERVED_MS;
             // Times have 13 digits until the year 2286, so a later one covers an earlier one whole.
-            reserving.file.write_all_at(until.to_string().as_bytes(), 0).map_err(|_| Unavailable::Exhausted)?;
+            let written = OpenOptions::new().write(true).open(&reserving.path);
+            let written = written.and_then(|file| file.write_all_at(until.to_string().as_bytes(), 0));
+            written.map_err(|_| Unavailable::Exhausted)?;
             reserving.until = until;
         }
         reserving.generator.next(now)

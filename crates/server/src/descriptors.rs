@@ -16,3 +16,8 @@ pub fn raise_limit() {
         tracing::warn!(%error, "the limit on open descriptors stays as it is");
     }
 }
+
+/// How many descriptors one table may hold.
+pub fn limit() -> usize {
+    getrlimit(Resource::Nofile).current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}

@@ -1,5 +1,6 @@
 //! The gateway: holds the sessions, takes their frames, and hands out what is for them.
 
+mod batch;
 mod delivery;
 mod encoded_frame;
 mod handshake;
@@ -9,6 +10,7 @@ mod opening;
 mod polling;
 mod refusing;
 pub mod session;
+pub mod shards;
 mod socket;
 mod sweep;
 mod websocket_codec;
@@ -23,6 +25,7 @@ use banter_protocol::limits::{SESSIONS_PATH, SOCKET_PATH};
 
 pub use encoded_frame::EncodedFrame;
 
+use crate::gateway::shards::Shards;
 use crate::node::Node;
 
 /// How fast one session may send frames (all but `ping`).
@@ -50,6 +53,9 @@ impl Default for FrameRate {
 pub struct Gateway {
     node: Arc<Node>,
     frame_rate: FrameRate,
+    shards: Shards,
+    /// Most sessions at once.
+    capacity: usize,
     polls: polling::Polls,
     started: Instant,
     /// No session begins any more.
@@ -59,11 +65,13 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// The gateway of `node`.
-    pub fn new(node: Arc<Node>, frame_rate: FrameRate) -> Arc<Self> {
+    /// The gateway of `node`: `shards` hold its sessions, at most `capacity` of them.
+    pub fn new(node: Arc<Node>, frame_rate: FrameRate, shards: Shards, capacity: usize) -> Arc<Self> {
         Arc::new(Gateway {
             node,
             frame_rate,
+            shards,
+            capacity,
             polls: polling::Polls::default(),
             started: Instant::now(),
             ending: AtomicBool::new(false),
@@ -84,6 +92,15 @@ impl Gateway {
     /// Has every session ended, and been told so?
     pub fn is_empty(&self) -> bool {
         self.node.hub.is_empty() && self.closing.load(Ordering::Acquire) == 0
+    }
+
+    /// Stops the shards, with what is left of their sessions. To be called before the stores are closed.
+    pub async fn stop(&self) {
+        self.shards.stop().await;
+    }
+
+    fn is_full(&self) -> bool {
+        usize::try_from(self.node.metrics.sessions.get()).unwrap_or(0) >= self.capacity
     }
 
     fn is_ending(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Connections: accepted, bounded, and kept from dawdling.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt;
 
@@ -30,6 +31,10 @@ const CONNECTIONS: usize = 20_000;
 /// Bytes that a peer does not take for this long end the connection (TCP_USER_TIMEOUT, RFC 5482): one that never reads its answer
 /// would keep its place for ever. In milliseconds.
 const UNTAKEN_MS: u32 = 60_000;
+/// Connections that wait in the kernel to be accepted; the system may allow fewer (net.core.somaxconn). When it is full, the kernel
+/// drops what a device begins with, and the device asks again after one second, three, seven: with 128 places, which is what is taken
+/// when nothing is said, a few hundred devices that come back at once make each other wait.
+const BACKLOG: u32 = 4_096;
 /// The pause when the system gives no more descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -39,6 +44,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Place(
     #[expect(dead_code, reason = "it is kept, and given back when the last clone is dropped")] Arc<OwnedSemaphorePermit>,
 );
+
+/// Listens on `address`; port 0 takes a free one.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A server that is started again takes its port back from connections of the one before that are not quite gone.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Accepts connections for as long as it is polled, and serves `app` on each.
 pub async fn serve(listener: TcpListener, app: Router, metrics: Arc<Metrics>) {
@@ -119,6 +133,20 @@ fn refuse_framing(metrics: &Metrics) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn many_who_come_at_once_find_room_to_wait() {
+        let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").map_or(128, |text| text.trim().parse().unwrap());
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        // Nobody accepts them: each is connected only if there is a place for it.
+        let mut waiting = Vec::new();
+        for _ in 0..600.min(most) {
+            waiting.push(std::net::TcpStream::connect_timeout(&address, Duration::from_secs(10)).unwrap());
+        }
+        let (_stream, peer) = listener.accept().await.unwrap();
+        assert_eq!(peer, waiting[0].local_addr().unwrap());
+    }
 
     #[test]
     fn one_way_to_say_where_a_body_ends() {

@@ -52,6 +52,12 @@ struct Serve {
     /// Milliseconds after which a lost connection counts as offline.
     #[arg(long, env = "BANTER_PRESENCE_GRACE_MS", default_value_t = GRACE.as_millis() as u64)]
     presence_grace_ms: u64,
+    /// Most sessions at once. More than descriptors can be opened (`ulimit -n`) makes threads that open as many each.
+    #[arg(long, env = "BANTER_SESSIONS", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    sessions: Option<u32>,
+    /// How many threads of their own hold the sessions, instead of as many as `--sessions` needs; 0 leaves them to the other threads.
+    #[arg(long, env = "BANTER_SHARDS", value_parser = clap::value_parser!(u16).range(0..=1_024))]
+    shards: Option<u16>,
     /// Free space, in MiB, that is kept on the disk: with less left, messages are refused and reading goes on.
     #[arg(long, env = "BANTER_RESERVE_MIB", default_value_t = banter_store::embedded::history::HistoryOptions::default().reserve_bytes >> 20)]
     reserve_mib: u64,
@@ -96,6 +102,8 @@ impl Serve {
         options.rate_limits.trusted_proxy = self.trust_proxy;
         options.presence_grace = Duration::from_millis(self.presence_grace_ms);
         options.history.reserve_bytes = self.reserve_mib << 20;
+        options.sessions = self.sessions.map(|sessions| sessions as usize);
+        options.shards = self.shards.map(usize::from);
         let data = options.data.clone();
         let server = match Server::open(options).await {
             Ok(server) => server,

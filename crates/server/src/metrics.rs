@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering;
 use banter_store::embedded::history::EmbeddedHistory;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 /// The label of [`Metrics::refused`].
@@ -47,6 +48,8 @@ pub struct Metrics {
     pub frames_dropped: Counter,
     /// Outboxes that were full and became a `resync`.
     pub outboxes_overflowed: Counter,
+    /// Read calls on WebSockets that brought bytes.
+    pub socket_reads: Counter,
     /// Write calls on WebSockets: fewer than frames when several go at once.
     pub socket_writes: Counter,
     /// Commands folded.
@@ -55,6 +58,8 @@ pub struct Metrics {
     pub events: Counter,
     /// Batches of commands folded.
     pub rounds: Counter,
+    /// Commands of each batch.
+    pub commands_per_round: Histogram,
     /// Commands that had been applied before.
     pub duplicates: Counter,
     refused: Family<Code, Counter>,
@@ -95,11 +100,15 @@ impl Metrics {
         let frames_queued = counter("frames_queued", "Frames put into outboxes");
         let frames_dropped = counter("frames_dropped", "Frames for sessions that resync or end anyway");
         let outboxes_overflowed = counter("outboxes_overflowed", "Outboxes that were full and became a resync");
+        let socket_reads = counter("socket_reads", "Read calls on WebSockets that brought bytes");
         let socket_writes = counter("socket_writes", "Write calls on WebSockets");
         let commands = counter("commands", "Commands folded");
         let events = counter("events", "Events stored");
         let rounds = counter("rounds", "Batches of commands folded");
         let duplicates = counter("duplicates", "Commands that had been applied before");
+        // Powers of two: up to the most commands of a round.
+        let commands_per_round = Histogram::new(exponential_buckets(1.0, 2.0, 11));
+        registry.register("commands_per_round", "Commands of each batch", commands_per_round.clone());
         let refused = Family::default();
         registry.register("refused", "Requests and frames refused, by error code", refused.clone());
         let closed = Family::default();
@@ -115,10 +124,12 @@ impl Metrics {
             frames_queued,
             frames_dropped,
             outboxes_overflowed,
+            socket_reads,
             socket_writes,
             commands,
             events,
             rounds,
+            commands_per_round,
             duplicates,
             refused,
             closed,
@@ -167,7 +178,11 @@ impl Collector for HistoryCollector {
             let value = ConstCounter::new(counter.load(Ordering::Relaxed));
             value.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
         }
-        Ok(())
+        let sizes = counters.sync_sizes();
+        let (events, syncs) = (counters.synced_events.load(Ordering::Relaxed), sizes.iter().map(|size| size.1).sum());
+        encoder
+            .encode_descriptor("history_events_per_sync", "Event rows of each sync", None, MetricType::Histogram)?
+            .encode_histogram::<NoLabelSet>(events as f64, syncs, &sizes, None)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use banter_store::{CommandQueue, Directory, History};
+use tokio::sync::Semaphore;
 
 use crate::auth::passwords::Passwords;
 use crate::auth::refresh_tokens::RefreshTokens;
@@ -44,6 +45,8 @@ pub struct Node {
     pub removed_devices: RemovedDevices,
     /// Who may reach whom, remembered for a while.
     pub relations: Arc<Relations>,
+    /// Room for listings of conversations, of which each holds much while it is made.
+    pub listings: Semaphore,
     /// Limits on what can be guessed or flooded.
     pub rate_limits: RateLimits,
     /// Counters.

@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use banter_model::limits::USERS_PER_QUESTION;
 use banter_model::{Millis, UserId};
 use banter_protocol::ServerFrame;
 use banter_protocol::frame::{PresenceState, UserPresence};
@@ -166,16 +167,21 @@ impl Presence {
 
     async fn tell_changes(&self) {
         loop {
-            let Some(user) = self.state.lock().changes.pop_front() else { return };
-            let friends = match self.directory.friend_ids(user).await {
-                Ok(friends) => friends,
-                Err(error) => {
-                    tracing::warn!(%error, "friends of {user} are not told");
-                    continue;
-                }
+            let users: Vec<UserId> = {
+                let mut state = self.state.lock();
+                let count = state.changes.len().min(USERS_PER_QUESTION);
+                state.changes.drain(..count).collect()
             };
-            for friend in friends.into_iter().filter(|friend| self.hub.has_session(*friend)) {
-                self.tell(friend, user).await;
+            if users.is_empty() {
+                return;
+            }
+            match self.directory.friends_of(&users).await {
+                Ok(friends) => {
+                    for (user, friend) in friends.into_iter().filter(|(_, friend)| self.hub.has_session(*friend)) {
+                        self.tell(friend, user).await;
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "friends of {} users are not told", users.len()),
             }
         }
     }

@@ -14,6 +14,7 @@ use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions, OpenError
 use banter_store::embedded::queue::{EmbeddedQueue, EmbeddedReader};
 use banter_store::{History, StoreError};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::auth::passwords::Passwords;
@@ -22,15 +23,17 @@ use crate::auth::removed_devices::RemovedDevices;
 use crate::auth::tokens::AccessTokens;
 use crate::clock::{self, Ids};
 use crate::commands::Commands;
+use crate::conversations::listing::LISTINGS_AT_ONCE;
 use crate::conversations::relations::Relations;
 use crate::gateway::hub::Hub;
+use crate::gateway::shards::{self, Shards};
 use crate::gateway::{FrameRate, Gateway};
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::presence::{GRACE, Presence};
 use crate::rate_limit::{RateLimitConfig, RateLimits};
 use crate::worker::Worker;
-use crate::{api, landing, listener, secret_key};
+use crate::{api, descriptors, landing, listener, secret_key};
 
 /// Partitions of an embedded server. Part of the format of its data folder: sync points and positions name them.
 pub const EMBEDDED_PARTITIONS: u32 = 8;
@@ -38,7 +41,7 @@ pub const EMBEDDED_PARTITIONS: u32 = 8;
 /// most); beyond it sessions wait to be read from.
 const QUEUED_COMMANDS: u32 = 4_096;
 /// In the data folder: how far ids went.
-const IDS_FILE: &str = "ids";
+pub const IDS_FILE: &str = "ids";
 /// The longest that sessions are given to take their last frames when the server goes down.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -55,6 +58,10 @@ pub struct ServeOptions {
     pub frame_rate: FrameRate,
     /// The time after which a lost connection counts.
     pub presence_grace: Duration,
+    /// Most sessions at once; as many as descriptors can be opened without shards when absent.
+    pub sessions: Option<usize>,
+    /// Threads that hold the sessions; as many as the descriptors of so many sessions need when absent.
+    pub shards: Option<usize>,
     /// How the history uses memory and disk.
     pub history: HistoryOptions,
 }
@@ -68,6 +75,8 @@ impl ServeOptions {
             rate_limits: RateLimitConfig::default(),
             frame_rate: FrameRate::default(),
             presence_grace: GRACE,
+            sessions: None,
+            shards: None,
             history: HistoryOptions::default(),
         }
     }
@@ -94,6 +103,9 @@ pub enum ServeError {
     /// The file that remembers how far ids went.
     #[error("ids: {0}")]
     Ids(std::io::Error),
+    /// The threads that hold sessions.
+    #[error("threads for sessions: {0}")]
+    Shards(std::io::Error),
     /// The address.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -122,6 +134,10 @@ pub struct Server {
 impl Server {
     /// Opens the data folder and listens.
     pub async fn open(options: ServeOptions) -> Result<Server, ServeError> {
+        let descriptors = descriptors::limit();
+        let capacity = options.sessions.unwrap_or_else(|| shards::room(descriptors));
+        let count = options.shards.unwrap_or_else(|| shards::needed(capacity, descriptors));
+        let shards = Shards::start(count, descriptors).map_err(ServeError::Shards)?;
         let folder = Arc::new(DataFolder::open(&options.data)?);
         let number = folder.node();
         let key = secret_key::load(&folder.secret_key()).map_err(ServeError::SecretKey)?;
@@ -161,12 +177,13 @@ impl Server {
             passwords: Passwords::new(available_parallelism().unwrap_or(NonZeroUsize::MIN)),
             removed_devices: RemovedDevices::load(&*directory, clock::now()).await?,
             relations,
+            listings: Semaphore::new(LISTINGS_AT_ONCE),
             rate_limits: RateLimits::new(&options.rate_limits),
             metrics,
         });
-        let gateway = Gateway::new(node.clone(), options.frame_rate);
+        let gateway = Gateway::new(node.clone(), options.frame_rate, shards, capacity);
         let listen = |source| ServeError::Listen { address: options.listen, source };
-        let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
+        let listener = listener::bind(options.listen).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         Ok(Server { node, gateway, history, directory, queue, readers, listener, address })
     }
@@ -204,6 +221,7 @@ impl Server {
             }
         };
         let _ = tokio::time::timeout(FAREWELL, gone).await;
+        gateway.stop().await;
         queue.close();
         while workers.join_next().await.is_some() {}
         let closed = history.close().await;

@@ -73,8 +73,8 @@ pub trait Directory: Send + Sync + 'static {
     async fn remove_friend(&self, user: UserId, other: UserId) -> Result<bool, DirectoryError>;
     /// Everybody who is a friend of `user`, asked them or was asked by them, by handle.
     async fn friends(&self, user: UserId) -> Result<Vec<(User, FriendState)>, DirectoryError>;
-    /// Ids of the friends of `user` (only [`FriendState::Friends`]).
-    async fn friend_ids(&self, user: UserId) -> Result<Vec<UserId>, DirectoryError>;
+    /// Each of `users` with each of their friends (only [`FriendState::Friends`]). At most 200 users in one question.
+    async fn friends_of(&self, users: &[UserId]) -> Result<Vec<(UserId, UserId)>, DirectoryError>;
     /// `user` blocks `other`; a friendship or request between them ends.
     async fn block(&self, user: UserId, other: UserId, now: Millis) -> Result<(), DirectoryError>;
     /// `user` no longer blocks `other`. Returns whether they did.

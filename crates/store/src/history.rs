@@ -45,6 +45,24 @@ pub trait History: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<(ConversationId, Membership)>, StoreError>;
 
+    /// The same, each with its head and how far its people have got: what a listing of conversations looks at. No head is older than
+    /// what its membership says.
+    async fn listing(&self, user: UserId, after: Option<ConversationId>, limit: usize) -> Result<Vec<Listed>, StoreError> {
+        let memberships = self.memberships(user, after, limit).await?;
+        let ids: Vec<ConversationId> = memberships.iter().map(|(id, _)| *id).collect();
+        let heads = self.heads(&ids).await?;
+        let mut listed = Vec::with_capacity(ids.len());
+        for ((conversation, membership), head) in memberships.into_iter().zip(heads) {
+            let progress = self.progress(user, conversation).await?;
+            let peer = match conversation.peer_of(user) {
+                Some(peer) => Some(self.progress(peer, conversation).await?),
+                None => None,
+            };
+            listed.push(Listed { conversation, membership, head, progress, peer });
+        }
+        Ok(listed)
+    }
+
     /// How far `user` has got in a conversation.
     async fn progress(&self, user: UserId, id: ConversationId) -> Result<Progress, StoreError>;
 
@@ -126,6 +144,21 @@ impl Progress {
         let changed_at = now.filter(|_| grew).map_or(self.changed_at, |now| now.max(self.changed_at));
         Progress { read, delivered, changed_at }
     }
+}
+
+/// A conversation of a user's, as far as a listing has to look at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Which.
+    pub conversation: ConversationId,
+    /// What the user may see of it.
+    pub membership: Membership,
+    /// Where its log ends; `None` before its first event.
+    pub head: Option<Head>,
+    /// How far the user has got.
+    pub progress: Progress,
+    /// For a direct conversation: how far the other one has got.
+    pub peer: Option<Progress>,
 }
 
 /// What to move forward.

@@ -2,9 +2,9 @@
 
 use banter_model::limits::SYNC_CONVERSATIONS;
 use banter_model::partition::partition_of;
-use banter_model::{ConversationId, Head, Membership, Millis, UserId};
+use banter_model::{ConversationId, Millis, UserId};
 use banter_protocol::ConversationSummary;
-use banter_store::history::Progress;
+use banter_store::history::{Listed, Progress};
 
 use super::ReadingError;
 use super::summary::summary_of;
@@ -16,6 +16,10 @@ use crate::node::Node;
 const LOOKED_AT: usize = 10 * SYNC_CONVERSATIONS;
 /// Most members of groups in one answer: keeps an answer to about a megabyte whatever the groups' sizes.
 const MEMBERS: usize = 20_000;
+/// Most listings that are made at the same time; others wait, with nothing but their question in memory. One holds the rows of
+/// hundreds of conversations while it reads: when all devices come back at once, and each had begun, it would be all of memory. Enough
+/// that the disk is never idle.
+pub const LISTINGS_AT_ONCE: usize = 32;
 /// How far apart the clocks of two nodes may be, and how long noting a time may take, in milliseconds.
 const SLACK_MS: Millis = 5_000;
 
@@ -34,23 +38,21 @@ pub async fn part(
     since: Option<&SyncPoint>,
     mut after: Option<ConversationId>,
 ) -> Result<Part, ReadingError> {
+    // Nobody closes the semaphore.
+    let _place = node.listings.acquire().await;
     let mut conversations = Vec::new();
     let (mut looked_at, mut members) = (0, 0);
     loop {
-        let memberships = node.history.memberships(user, after, SYNC_CONVERSATIONS).await?;
-        let ids: Vec<_> = memberships.iter().map(|(id, _)| *id).collect();
-        // Read after the memberships, so that no head is older than what its membership says.
-        let heads = node.history.heads(&ids).await?;
-        let last_page = memberships.len() < SYNC_CONVERSATIONS;
-        for ((id, membership), head) in memberships.into_iter().zip(heads) {
+        let listed = node.history.listing(user, after, SYNC_CONVERSATIONS).await?;
+        let last_page = listed.len() < SYNC_CONVERSATIONS;
+        for listed in listed {
             if conversations.len() >= SYNC_CONVERSATIONS || members >= MEMBERS || looked_at >= LOOKED_AT {
                 return Ok(Part { conversations, more: after });
             }
-            (after, looked_at) = (Some(id), looked_at + 1);
+            (after, looked_at) = (Some(listed.conversation), looked_at + 1);
             // Rows in memory are read without a wait: other tasks of this thread are to have their turn.
             tokio::task::consume_budget().await;
-            let Some(head) = head else { continue };
-            if let Some(summary) = changed(node, user, since, id, membership, head).await? {
+            if let Some(summary) = changed(node, user, since, listed).await? {
                 members += summary.group.as_ref().map_or(0, |group| group.members.len());
                 conversations.push(summary);
             }
@@ -66,15 +68,9 @@ async fn changed(
     node: &Node,
     user: UserId,
     since: Option<&SyncPoint>,
-    id: ConversationId,
-    membership: Membership,
-    head: Head,
+    listed: Listed,
 ) -> Result<Option<ConversationSummary>, ReadingError> {
-    let progress = node.history.progress(user, id).await?;
-    let peer = match id.peer_of(user) {
-        Some(peer) => Some(node.history.progress(peer, id).await?),
-        None => None,
-    };
+    let Listed { conversation: id, membership, head: Some(head), progress, peer } = listed else { return Ok(None) };
     if let Some(since) = since {
         let known = since.positions[partition_of(id, since.positions.len() as u32) as usize];
         let moved = |progress: &Progress| progress.changed_at + SLACK_MS >= since.at;

@@ -4,60 +4,69 @@ use banter_protocol::ServerFrame;
 
 use crate::commands::WAITER;
 use crate::gateway::Gateway;
+use crate::gateway::batch::{Batch, Reply};
 use crate::worker::delivery::{Delivery, Outcome};
 
 impl Delivery for Gateway {
     fn deliver(&self, round: Vec<Outcome>) {
-        for outcome in round {
-            self.hand_out(outcome);
+        for batch in Batch::of_round(round, |outcome| self.reply(outcome)) {
+            self.hand_out(batch);
         }
     }
 }
 
 impl Gateway {
-    fn hand_out(&self, outcome: Outcome) {
-        let Outcome { origin, sender, conversation, tag, weight, answer, news } = outcome;
+    /// Who waits for the answer to a command, and the answer.
+    fn reply(&self, outcome: &mut Outcome) -> Reply {
         let node = &self.node;
-        let ours = origin.gateway == node.number;
-        if let Some(news) = news {
-            let writer = ours.then_some(origin.session);
-            for member in news.members.iter().copied().chain(news.gone) {
-                node.hub.send_encoded(member, &news.frame, writer.filter(|_| member == sender));
-            }
-        }
-        if !ours {
-            return;
+        let Outcome { origin, conversation, tag, weight, answer, .. } = outcome;
+        let (conversation, weight) = (*conversation, *weight);
+        if origin.gateway != node.number {
+            return Reply::Elsewhere;
         }
         if origin.session & WAITER != 0 {
-            node.commands.answer(origin.session, answer);
-            return;
+            return Reply::Request(origin.session, answer.clone());
         }
-        // A session that is gone asks again from its next one, with the same tag.
-        let Some(session) = node.hub.session(sender, origin.session) else { return };
-        if let Some(tag) = tag {
-            let frame = match answer {
-                Ok(stored) => ServerFrame::Sent {
-                    tag,
-                    conversation,
-                    seq: stored.seq,
-                    ordinal: stored.ordinal,
-                    id: stored.id,
-                    at: stored.at,
-                    mentions: stored.mentions,
-                },
-                Err(failure) => {
-                    node.metrics.refused(failure.code());
-                    ServerFrame::Error {
-                        code: failure.code().to_owned(),
-                        message: failure.to_string(),
-                        tag: Some(tag.get()),
-                        conversation: Some(conversation),
-                        retry_after: failure.retry_after(),
-                    }
+        let frame = tag.map(|tag| match answer {
+            Ok(stored) => ServerFrame::Sent {
+                tag,
+                conversation,
+                seq: stored.seq,
+                ordinal: stored.ordinal,
+                id: stored.id,
+                at: stored.at,
+                mentions: std::mem::take(&mut stored.mentions),
+            },
+            Err(failure) => {
+                node.metrics.refused(failure.code());
+                ServerFrame::Error {
+                    code: failure.code().to_owned(),
+                    message: failure.to_string(),
+                    tag: Some(tag.get()),
+                    conversation: Some(conversation),
+                    retry_after: failure.retry_after(),
                 }
-            };
-            self.give(&session, &frame);
+            }
+        });
+        Reply::Session { number: origin.session, frame: frame.map(|frame| node.hub.encode(&frame)), weight }
+    }
+
+    /// A session that is gone asks again from its next one, with the same tag.
+    fn hand_out(&self, batch: Batch) {
+        let node = &self.node;
+        for recipient in batch.recipients() {
+            for session in node.hub.sessions(recipient.user) {
+                node.hub.count_all(session.push_all(batch.frames(recipient, session.number)));
+                match batch.weight(recipient.user, session.number) {
+                    0 => {}
+                    weight => session.answered(weight),
+                }
+            }
         }
-        session.answered(weight);
+        for entry in batch.entries {
+            if let Reply::Request(number, answer) = entry.reply {
+                node.commands.answer(number, answer);
+            }
+        }
     }
 }

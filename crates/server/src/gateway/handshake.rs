@@ -18,7 +18,8 @@ use crate::api::errors::ApiError;
 use crate::gateway::Gateway;
 use crate::gateway::opening::Rejected;
 use crate::gateway::session::{End, Transport};
-use crate::gateway::socket::{Finish, SocketTask, close};
+use crate::gateway::shards::Arrival;
+use crate::gateway::socket::{Finish, close};
 use crate::gateway::websocket_codec::{Decoded, Decoder, Message};
 use crate::listener::Place;
 
@@ -71,9 +72,9 @@ async fn greet(gateway: Arc<Gateway>, mut stream: TcpStream, mut buffer: Vec<u8>
     };
     match opened {
         Ok((session, waiting)) => {
-            let task = SocketTask::new(gateway, stream, session, buffer, waiting);
-            // A task of its own, since this one is as large as what came before the session.
-            tokio::spawn(task);
+            let waiting = waiting.map(|waiting| gateway.shards.elsewhere(waiting));
+            let arrival = Arrival { gateway: gateway.clone(), session, rest: buffer, waiting, place: None };
+            gateway.shards.hold(stream, arrival).await;
         }
         Err(end) => {
             gateway.node.metrics.closed(end.code);

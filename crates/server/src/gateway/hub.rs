@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use crate::gateway::EncodedFrame;
-use crate::gateway::session::{End, Pushed, Session};
+use crate::gateway::session::{End, Pushed, PushedAll, Session};
 use crate::metrics::Metrics;
 
 /// Shards of the table, so that cores seldom meet at one lock.
@@ -20,7 +20,8 @@ const SHARDS: usize = 64;
 /// Most sessions of one user; a further one ends the one opened longest ago.
 pub const SESSIONS_PER_USER: usize = 50;
 
-type Sessions = SmallVec<[Arc<Session>; 1]>;
+/// Sessions of one user.
+pub type Sessions = SmallVec<[Arc<Session>; 1]>;
 
 /// The sessions of this gateway.
 pub struct Hub {
@@ -93,9 +94,9 @@ impl Hub {
         }
     }
 
-    /// The session with the number `number` of `user`.
-    pub fn session(&self, user: UserId, number: u64) -> Option<Arc<Session>> {
-        self.shard(user).lock().get(&user)?.iter().find(|session| session.number == number).cloned()
+    /// The sessions of `user`, as they are now.
+    pub fn sessions(&self, user: UserId) -> Sessions {
+        self.shard(user).lock().get(&user).cloned().unwrap_or_default()
     }
 
     /// Encodes a frame, and counts it.
@@ -111,6 +112,20 @@ impl Hub {
             Pushed::Overflowed => self.metrics.outboxes_overflowed.inc(),
             Pushed::Dropped => self.metrics.frames_dropped.inc(),
         };
+    }
+
+    /// Counts what became of many frames for a session.
+    pub fn count_all(&self, pushed: PushedAll) {
+        let PushedAll { queued, overflowed, dropped } = pushed;
+        let metrics = &self.metrics;
+        // Most are queued, and each counter is a line of memory that all cores share.
+        for (counter, count) in
+            [(&metrics.frames_queued, queued), (&metrics.outboxes_overflowed, overflowed), (&metrics.frames_dropped, dropped)]
+        {
+            if count > 0 {
+                counter.inc_by(count);
+            }
+        }
     }
 
     /// Ends the sessions of a device that was signed out.

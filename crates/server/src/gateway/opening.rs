@@ -37,6 +37,8 @@ impl Rejected {
     const TOO_MANY: Rejected =
         Rejected::new(close_code::GOING_AWAY, ErrorCode::RateLimited, "this user opens sessions too fast: wait a moment");
     const SHUTTING_DOWN: Rejected = Rejected::new(close_code::GOING_AWAY, ErrorCode::ShuttingDown, "the server is going down");
+    const FULL: Rejected =
+        Rejected::new(close_code::GOING_AWAY, ErrorCode::Busy, "this server holds as many sessions as it may: try again later");
     const FORGED: Rejected =
         Rejected::new(close_code::UNAUTHENTICATED, ErrorCode::Unauthenticated, "the access token is not one of this server's");
     const EXPIRED: Rejected =
@@ -69,6 +71,9 @@ impl Gateway {
         })?;
         if self.is_ending() {
             return Err(Rejected::SHUTTING_DOWN);
+        }
+        if self.is_full() {
+            return Err(Rejected::FULL);
         }
         node.rate_limits.request(access.user, clock::now()).map_err(|_| Rejected::TOO_MANY)?;
         let session = Arc::new(Session::new(node.hub.next_number(), access.user, access.device, transport, self.seconds()));

@@ -81,6 +81,35 @@ pub enum Pushed {
     Dropped,
 }
 
+/// What became of many frames for a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PushedAll {
+    /// So many were [`Pushed::Queued`]; they were dropped again if the outbox overflowed after them.
+    pub queued: u64,
+    /// [`Pushed::Overflowed`]: 1 at most.
+    pub overflowed: u64,
+    /// [`Pushed::Dropped`].
+    pub dropped: u64,
+}
+
+impl Outbox {
+    fn push(&mut self, frame: EncodedFrame) -> Pushed {
+        if self.end.is_some() || self.overflowed {
+            return Pushed::Dropped;
+        }
+        let bytes = frame.socket_bytes().len();
+        if self.frames.len() >= OUTBOX_FRAMES || (self.bytes + bytes > OUTBOX_BYTES && !self.frames.is_empty()) {
+            self.frames = VecDeque::from([EncodedFrame::new(&ServerFrame::Resync {})]);
+            self.bytes = 0;
+            self.overflowed = true;
+            return Pushed::Overflowed;
+        }
+        self.bytes += bytes;
+        self.frames.push_back(frame);
+        Pushed::Queued
+    }
+}
+
 impl Session {
     /// A session from which something came at `now` (seconds on the gateway's clock).
     pub fn new(number: u64, user: UserId, device: DeviceId, transport: Transport, now: u32) -> Self {
@@ -100,23 +129,29 @@ impl Session {
 
     /// Puts `frame` in the outbox. Never waits: a session that does not keep up is told to resync instead.
     pub fn push(&self, frame: EncodedFrame) -> Pushed {
-        let mut outbox = self.outbox.lock();
-        if outbox.end.is_some() || outbox.overflowed {
-            return Pushed::Dropped;
+        let pushed = self.outbox.lock().push(frame);
+        if pushed != Pushed::Dropped {
+            self.waker.wake();
         }
-        let bytes = frame.socket_bytes().len();
-        let full = outbox.frames.len() >= OUTBOX_FRAMES || (outbox.bytes + bytes > OUTBOX_BYTES && !outbox.frames.is_empty());
-        if full {
-            outbox.frames = VecDeque::from([EncodedFrame::new(&ServerFrame::Resync {})]);
-            outbox.bytes = 0;
-            outbox.overflowed = true;
-        } else {
-            outbox.bytes += bytes;
-            outbox.frames.push_back(frame);
+        pushed
+    }
+
+    /// Puts `frames` in the outbox, each as [`Session::push`] does, and wakes the session once, when all of them wait.
+    pub fn push_all(&self, frames: impl Iterator<Item = EncodedFrame>) -> PushedAll {
+        let mut all = PushedAll::default();
+        let mut outbox = self.outbox.lock();
+        for frame in frames {
+            match outbox.push(frame) {
+                Pushed::Queued => all.queued += 1,
+                Pushed::Overflowed => all.overflowed += 1,
+                Pushed::Dropped => all.dropped += 1,
+            }
         }
         drop(outbox);
-        self.waker.wake();
-        if full { Pushed::Overflowed } else { Pushed::Queued }
+        if all.queued + all.overflowed > 0 {
+            self.waker.wake();
+        }
+        all
     }
 
     /// Takes at most `limit` of the frames that wait, and says how the session ends, if it is to end after them.
@@ -244,6 +279,37 @@ mod tests {
         assert_eq!(frames.len(), 1);
         assert_eq!(frames[0].json(), br#"{"type":"resync"}"#);
         assert_eq!(session.push(frame("x")), Pushed::Queued, "after the resync was taken, frames come again");
+    }
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Wakes(AtomicU32);
+
+    impl std::task::Wake for Wakes {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn many_frames_wake_once_and_are_bounded_as_one_by_one() {
+        let session = session();
+        let wakes = std::sync::Arc::new(Wakes::default());
+        let waker = Waker::from(wakes.clone());
+        session.register(&waker);
+        let queued = PushedAll { queued: 3, ..PushedAll::default() };
+        assert_eq!(session.push_all(["a", "b", "c"].into_iter().map(frame)), queued);
+        session.register(&waker);
+        assert_eq!(session.push_all(std::iter::empty()), PushedAll::default());
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "once for three, and not for none");
+        let (frames, _) = session.take(OUTBOX_FRAMES);
+        assert_eq!(frames, ["a", "b", "c"].map(frame));
+        let many = session.push_all(std::iter::repeat_n(frame("x"), OUTBOX_FRAMES + 3));
+        assert_eq!(many, PushedAll { queued: OUTBOX_FRAMES as u64, overflowed: 1, dropped: 2 });
+        let (frames, _) = session.take(OUTBOX_FRAMES);
+        assert_eq!(frames[0].json(), br#"{"type":"resync"}"#);
+        session.end(End { code: 1001, message: "bye" });
+        assert_eq!(session.push_all([frame("y")].into_iter()).dropped, 1);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use tungstenite::protocol::frame::coding::Control;
 
 use crate::gateway::intake::{Taken, Waiting};
 use crate::gateway::session::{End, MALFORMED_FRAMES, Session, TOO_MANY_MALFORMED};
+use crate::gateway::shards::{Arrival, Place};
 use crate::gateway::websocket_codec::{Decoded, Decoder, Message};
 use crate::gateway::{EncodedFrame, Gateway};
 
@@ -61,17 +62,14 @@ pub(super) struct SocketTask {
     writing: VecDeque<EncodedFrame>,
     written: usize,
     malformed: u8,
+    /// Given back when the connection is closed.
+    place: Option<Place>,
 }
 
 impl SocketTask {
-    /// A task for `session` on `stream`. `rest` came with the first frame, and `waiting` is what that has to be waited for.
-    pub(super) fn new(
-        gateway: Arc<Gateway>,
-        stream: TcpStream,
-        session: Arc<Session>,
-        rest: Vec<u8>,
-        waiting: Option<Waiting>,
-    ) -> Self {
+    /// A task for the session that arrives with `stream`.
+    pub(super) fn new(stream: TcpStream, arrival: Arrival) -> Self {
+        let Arrival { gateway, session, rest, waiting, place } = arrival;
         let rest_is_ready = !rest.is_empty();
         let rest = if rest_is_ready { rest } else { Vec::new() };
         SocketTask {
@@ -85,6 +83,7 @@ impl SocketTask {
             writing: VecDeque::new(),
             written: 0,
             malformed: 0,
+            place,
         }
     }
 
@@ -137,6 +136,7 @@ impl SocketTask {
                 Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 _ => return Err(Finish::Gone),
             };
+            self.gateway.node.metrics.socket_reads.inc();
             self.session.hear(self.gateway.seconds());
             if self.rest.is_empty() {
                 let taken = self.take(bytes)?;
@@ -185,7 +185,7 @@ impl SocketTask {
             };
             match outcome {
                 Taken::Done => {}
-                Taken::Waiting(waiting) => self.waiting = Some(waiting),
+                Taken::Waiting(waiting) => self.waiting = Some(self.gateway.shards.elsewhere(waiting)),
                 Taken::Malformed => {
                     self.malformed += 1;
                     if self.malformed > MALFORMED_FRAMES {
@@ -278,10 +278,10 @@ impl Future for SocketTask {
             task.gateway.node.metrics.closed(end.code);
             // Counted before the session is forgotten: a server that goes down waits for both.
             let closing = Closing::new(task.gateway.clone());
-            let (writing, written) = (std::mem::take(&mut task.writing), task.written);
+            let (writing, written, place) = (std::mem::take(&mut task.writing), task.written, task.place.take());
             tokio::spawn(async move {
                 close(stream, writing, written, end).await;
-                drop(closing);
+                drop((closing, place));
             });
         }
         task.gateway.forget(&task.session);

@@ -113,6 +113,7 @@ impl Worker {
     async fn round(&mut self, commands: Vec<(u64, Envelope)>) {
         self.metrics.rounds.inc();
         self.metrics.commands.inc_by(commands.len() as u64);
+        self.metrics.commands_per_round.observe(commands.len() as f64);
         let mut round = Round::default();
         round.batch.partition = self.reader.partition();
         // Only for what is held up: nothing that is stored depends on it.

@@ -15,9 +15,11 @@ use banter_server::auth::removed_devices::RemovedDevices;
 use banter_server::auth::tokens::AccessTokens;
 use banter_server::clock::Ids;
 use banter_server::commands::Commands;
+use banter_server::conversations::listing::LISTINGS_AT_ONCE;
 use banter_server::conversations::relations::Relations;
 use banter_server::gateway::hub::Hub;
 use banter_server::gateway::session::{Session, Transport};
+use banter_server::gateway::shards::Shards;
 use banter_server::gateway::{FrameRate, Gateway};
 use banter_server::metrics::Metrics;
 use banter_server::node::Node;
@@ -31,6 +33,7 @@ use banter_store::embedded::queue::EmbeddedQueue;
 use banter_store::{Directory, Envelope, History, Origin};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 /// The password of everybody.
@@ -99,10 +102,11 @@ impl World {
             passwords: Passwords::new(NonZeroUsize::new(2).unwrap()),
             removed_devices: RemovedDevices::load(&*directory, banter_server::clock::now()).await.unwrap(),
             relations,
+            listings: Semaphore::new(LISTINGS_AT_ONCE),
             rate_limits: RateLimits::new(&limits),
             metrics: metrics.clone(),
         });
-        let gateway = Gateway::new(node.clone(), FrameRate::default());
+        let gateway = Gateway::new(node.clone(), FrameRate::default(), Shards::start(0, 0).unwrap(), usize::MAX);
         for reader in readers {
             let history: Arc<dyn History> = history.clone();
             tokio::spawn(Worker::new(Box::new(reader), history, gateway.clone(), metrics.clone()).run());

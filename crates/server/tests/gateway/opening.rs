@@ -1,5 +1,6 @@
 //! How sessions begin and end.
 
+use banter_server::conversations::listing::LISTINGS_AT_ONCE;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -49,6 +50,24 @@ async fn frames_behind_hello_in_the_same_packet_are_taken() {
     let mut kinds = vec![socket.text().await["type"].clone(), socket.text().await["type"].clone()];
     kinds.sort_by_key(Value::to_string);
     assert_eq!(kinds, ["pong", "sent"]);
+}
+
+#[tokio::test]
+async fn more_resume_at_once_than_are_answered_at_once() {
+    let world = World::start().await;
+    let [ada, bob] = world.people(["ada", "bob"]).await;
+    Socket::open(&world, &ada).await.say(1, direct(&ada, &bob), "hello").await;
+    // All questions are there before the first answer is read.
+    let mut sockets = Vec::new();
+    for _ in 0..3 * LISTINGS_AT_ONCE {
+        let mut socket = Socket::connect(world.address).await;
+        socket.send(json!({"type": "resume", "token": bob.token})).await;
+        sockets.push(socket);
+    }
+    for socket in &mut sockets {
+        socket.expect("welcome").await;
+        assert_eq!(socket.expect("sync").await["conversations"][0]["head_seq"], 1);
+    }
 }
 
 #[tokio::test]
@@ -122,6 +141,23 @@ async fn the_oldest_of_too_many_sessions_goes() {
     assert_eq!(sockets[0].closed().await, 1001);
     newest.quiet().await;
     sockets[1].quiet().await;
+}
+
+#[tokio::test]
+async fn a_full_server_takes_nobody_in_until_somebody_goes() {
+    let world = World::start_with(Settings { sessions: Some(2), ..Settings::default() }).await;
+    let [ada, bob, cid] = world.people(["ada", "bob", "cid"]).await;
+    let mut first = Socket::open(&world, &ada).await;
+    let _second = Polling::open(&world, &bob).await;
+    let mut third = Socket::connect(world.address).await;
+    third.send(json!({"type": "hello", "token": cid.token})).await;
+    assert_eq!(third.closed().await, 1001);
+    let polling = world.call("POST", "/v1/sessions", None, Some(json!({"type": "hello", "token": cid.token}))).await;
+    assert_eq!((polling.status, polling.json["code"].as_str()), (503, Some("busy")), "{}", polling.text);
+    first.quiet().await;
+    drop(first);
+    world.metric_becomes("sessions", 1).await;
+    Socket::open(&world, &cid).await.quiet().await;
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
-//! A whole server in this process, on a port and in a folder of its own, and people with accounts on it.
+//! A whole server in this process (or one of its own, see [`process`]), on a port and in a folder of its own, and people with accounts on it.
 
 // Each test program uses its part of this.
 #![allow(dead_code)]
 
 pub mod http;
 pub mod polling;
+pub mod process;
 pub mod socket;
 
 use std::future::Future;
@@ -75,11 +76,13 @@ pub struct Settings {
     pub frame_rate: FrameRate,
     /// Room kept free on the disk: with `u64::MAX` it is always full.
     pub reserve_bytes: u64,
+    /// Most sessions at once.
+    pub sessions: Option<usize>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { grace: Duration::from_millis(50), frame_rate: FrameRate::UNLIMITED, reserve_bytes: 0 }
+        Settings { grace: Duration::from_millis(50), frame_rate: FrameRate::UNLIMITED, reserve_bytes: 0, sessions: None }
     }
 }
 
@@ -94,28 +97,11 @@ impl World {
 
     /// A server over a data folder that may have been used before.
     pub async fn start_in(folder: TempDir, settings: Settings) -> World {
-        let mut options = ServeOptions::new(folder.path().to_owned(), "127.0.0.1:0".parse().unwrap());
-        options.rate_limits = RateLimitConfig::unlimited();
-        options.frame_rate = settings.frame_rate;
-        options.presence_grace = settings.grace;
-        options.history = HistoryOptions { reserve_bytes: settings.reserve_bytes, ..HistoryOptions::default() };
-        // The server before may be letting go of the folder still.
-        let opening = async {
-            loop {
-                match Server::open(options.clone()).await {
-                    Err(ServeError::DataFolder(DataFolderError::InUse { .. })) => {
-                        tokio::time::sleep(Duration::from_millis(20)).await
-                    }
-                    opened => return opened.unwrap(),
-                }
-            }
-        };
-        let server = soon("the folder", opening).await;
-        let address = server.address();
         let (stop, stopped) = oneshot::channel::<()>();
-        let running = tokio::spawn(server.run(async {
-            let _ = stopped.await;
-        }));
+        let (address, running) = match process::shards() {
+            Some(shards) => process::start(folder.path(), settings, &shards, stopped).await,
+            None => serve_here(folder.path(), settings, stopped).await,
+        };
         let directory = SqlDirectory::open_sqlite(&folder.path().join("directory.sqlite")).await.unwrap();
         let tokens = AccessTokens::new(&key(folder.path()));
         let next = std::sync::atomic::AtomicU64::new(1_000);
@@ -278,4 +264,32 @@ pub fn send(tag: u64, conversation: ConversationId, text: &str) -> Value {
 
 fn key(folder: &Path) -> [u8; 32] {
     secret_key::load(&folder.join("secret")).unwrap()
+}
+
+async fn serve_here(
+    folder: &Path,
+    settings: Settings,
+    stopped: oneshot::Receiver<()>,
+) -> (SocketAddr, JoinHandle<Result<(), ServeError>>) {
+    let mut options = ServeOptions::new(folder.to_owned(), "127.0.0.1:0".parse().unwrap());
+    options.rate_limits = RateLimitConfig::unlimited();
+    options.frame_rate = settings.frame_rate;
+    options.presence_grace = settings.grace;
+    options.sessions = settings.sessions;
+    options.history = HistoryOptions { reserve_bytes: settings.reserve_bytes, ..HistoryOptions::default() };
+    // The server before may be letting go of the folder still.
+    let opening = async {
+        loop {
+            match Server::open(options.clone()).await {
+                Err(ServeError::DataFolder(DataFolderError::InUse { .. })) => tokio::time::sleep(Duration::from_millis(20)).await,
+                opened => return opened.unwrap(),
+            }
+        }
+    };
+    let server = soon("the folder", opening).await;
+    let address = server.address();
+    let running = tokio::spawn(server.run(async {
+        let _ = stopped.await;
+    }));
+    (address, running)
 }

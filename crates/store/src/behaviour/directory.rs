@@ -56,6 +56,13 @@ async fn device(directory: &impl Directory, user: UserId, at: Millis) -> DeviceI
     id
 }
 
+/// The friends of one user.
+async fn friends_of(directory: &impl Directory, user: UserId) -> Vec<UserId> {
+    let friends = directory.friends_of(&[user]).await.unwrap();
+    assert!(friends.iter().all(|(of, _)| *of == user), "asked for {user} alone: {friends:?}");
+    friends.into_iter().map(|(_, friend)| friend).collect()
+}
+
 /// Sorted, to be compared.
 fn sorted<T: Ord>(values: impl IntoIterator<Item = T>) -> Vec<T> {
     let mut values: Vec<T> = values.into_iter().collect();

@@ -25,6 +25,7 @@ pub async fn all(history: Arc<dyn History>, seed: u64) {
     rows::pages_end_where_they_are_full(&*history, &mut random).await;
     rows::heads_come_in_the_order_asked(&*history, &mut random).await;
     rows::memberships_come_in_pages(&*history, &mut random).await;
+    rows::a_listing_is_what_single_reads_say(&*history, &mut random).await;
     rows::mentions_come_and_go(&*history, &mut random).await;
     rows::a_tag_is_found(&*history, &mut random).await;
     rows::a_tag_far_back_is_not_looked_for(&*history, &mut random).await;

@@ -35,6 +35,17 @@ pub struct SqlDirectory {
     writer: AnyPool,
 }
 
+impl SqlDirectory {
+    /// Adds many users in one transaction, all of them or none; each is as [`Directory::create_user`] makes it, with the time of
+    /// creation of the first of its part. For filling a new directory: the writer is taken for as long as it lasts.
+    ///
+    /// # Errors
+    /// [`DirectoryError::HandleTaken`] if one of the handles is, be it by another one of `users`.
+    pub async fn create_users(&self, users: impl IntoIterator<Item = NewUser>) -> Result<(), DirectoryError> {
+        accounts::create_all(&self.writer, users).await
+    }
+}
+
 #[async_trait]
 impl Directory for SqlDirectory {
     async fn create_user(&self, user: NewUser) -> Result<(), DirectoryError> {
@@ -124,8 +135,8 @@ impl Directory for SqlDirectory {
         friends::all(&self.readers, user).await
     }
 
-    async fn friend_ids(&self, user: UserId) -> Result<Vec<UserId>, DirectoryError> {
-        friends::ids(&self.readers, user).await
+    async fn friends_of(&self, users: &[UserId]) -> Result<Vec<(UserId, UserId)>, DirectoryError> {
+        friends::of(&self.readers, users).await
     }
 
     async fn block(&self, user: UserId, other: UserId, now: Millis) -> Result<(), DirectoryError> {

@@ -41,7 +41,7 @@ use self::row::{Position, Register};
 use self::tables::{Table, Tables, unreadable};
 use crate::StoreError;
 use crate::data_folder::DataFolder;
-use crate::history::{Advance, History, HistoryBatch, Order, PageSize, Progress};
+use crate::history::{Advance, History, HistoryBatch, Listed, Order, PageSize, Progress};
 
 pub use committer::WriteState;
 pub use counters::HistoryCounters;
@@ -269,6 +269,22 @@ fn heads(tables: &Tables, snapshot: &Snapshot, ids: &[ConversationId]) -> Result
     ids.iter().map(|id| decoded(snapshot.get(&tables.heads, id.to_bytes()).map_err(unreadable)?)).collect()
 }
 
+/// The rows of `user` in a table whose keys are a user and a conversation, from after `after` on, in order.
+fn of_user<T: Stored>(
+    snapshot: &Snapshot,
+    keyspace: &fjall::Keyspace,
+    user: UserId,
+    after: Option<ConversationId>,
+) -> impl Iterator<Item = Result<(ConversationId, T), StoreError>> + use<T> {
+    use std::ops::Bound::{Excluded, Included};
+    let after = after.map_or_else(|| key::before_first_of(user), |after| key::member(user, after));
+    snapshot.range(keyspace, (Excluded(after), Included(key::last_of(user)))).map(|row| {
+        let (key, value) = row.into_inner().map_err(unreadable)?;
+        let conversation = key::conversation_of_member(&key).ok_or_else(damaged_key)?;
+        Ok((conversation, T::decode(&value)?))
+    })
+}
+
 #[async_trait]
 impl History for EmbeddedHistory {
     async fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
@@ -319,17 +335,30 @@ impl History for EmbeddedHistory {
         after: Option<ConversationId>,
         limit: usize,
     ) -> Result<Vec<(ConversationId, Membership)>, StoreError> {
+        self.scan(move |tables, snapshot| of_user(snapshot, &tables.memberships, user, after).take(limit).collect()).await
+    }
+
+    async fn listing(&self, user: UserId, after: Option<ConversationId>, limit: usize) -> Result<Vec<Listed>, StoreError> {
         self.scan(move |tables, snapshot| {
-            use std::ops::Bound::{Excluded, Included};
-            let after = after.map_or_else(|| key::before_first_of(user), |after| key::member(user, after));
-            let rows = snapshot.range(&tables.memberships, (Excluded(after), Included(key::last_of(user))));
-            let mut memberships = Vec::new();
-            for row in rows.take(limit) {
-                let (key, value) = row.into_inner().map_err(unreadable)?;
-                let conversation = key::conversation_of_member(&key).ok_or_else(damaged_key)?;
-                memberships.push((conversation, Membership::decode(&value)?));
-            }
-            Ok(memberships)
+            // Both in order of the conversations: read side by side instead of looking for each.
+            let mut progresses = of_user::<Progress>(snapshot, &tables.progress, user, after).peekable();
+            let list = |row: Result<(ConversationId, Membership), StoreError>| {
+                let (conversation, membership) = row?;
+                let before = |id: &ConversationId| id.to_bytes() < conversation.to_bytes();
+                while progresses.next_if(|row| row.as_ref().is_ok_and(|(id, _)| before(id))).is_some() {}
+                let own = progresses.next_if(|row| row.as_ref().map_or(true, |(id, _)| *id == conversation)).transpose()?;
+                let peer = match conversation.peer_of(user) {
+                    Some(peer) => {
+                        let row = snapshot.get(&tables.progress, key::member(peer, conversation)).map_err(unreadable)?;
+                        Some(decoded(row)?.unwrap_or_default())
+                    }
+                    None => None,
+                };
+                let head = decoded(snapshot.get(&tables.heads, conversation.to_bytes()).map_err(unreadable)?)?;
+                let progress = own.map_or_else(Progress::default, |(_, progress)| progress);
+                Ok(Listed { conversation, membership, head, progress, peer })
+            };
+            of_user(snapshot, &tables.memberships, user, after).take(limit).map(list).collect()
         })
         .await
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use banter_model::UserId;
 
-use super::{NOW, fresh, new_user, sorted, user};
+use super::{NOW, fresh, friends_of, new_user, sorted, user};
 use crate::directory::{Audience, Directory, FriendState, NewUser, Relation, Settings};
 
 async fn states<D: Directory>(directory: &D, user: UserId) -> Vec<(UserId, FriendState)> {
@@ -25,14 +25,14 @@ pub async fn friends_are_made_and_unmade<D: Directory>(directory: Arc<D>) {
         assert!(!directory.accept_friend(asker, asked, NOW).await.unwrap(), "one's own request");
         assert_eq!(states(&*directory, asker).await, [(asked, FriendState::Outgoing)]);
         assert_eq!(states(&*directory, asked).await, [(asker, FriendState::Incoming)]);
-        assert_eq!(directory.friend_ids(asker).await.unwrap(), []);
+        assert_eq!(friends_of(&*directory, asker).await, []);
         assert!(!relation(&*directory, asker, asked).await.friends);
 
         assert!(directory.accept_friend(asked, asker, NOW).await.unwrap());
         assert!(!directory.accept_friend(asked, asker, NOW).await.unwrap(), "no request is left");
         for (one, other) in [(asker, asked), (asked, asker)] {
             assert_eq!(states(&*directory, one).await, [(other, FriendState::Friends)]);
-            assert_eq!(directory.friend_ids(one).await.unwrap(), [other]);
+            assert_eq!(friends_of(&*directory, one).await, [other]);
             assert_eq!(directory.request_friend(one, other, NOW).await.unwrap(), FriendState::Friends);
             assert!(relation(&*directory, one, other).await.friends);
         }
@@ -41,6 +41,16 @@ pub async fn friends_are_made_and_unmade<D: Directory>(directory: Arc<D>) {
         assert_eq!(states(&*directory, asker).await, []);
         assert_eq!(states(&*directory, asked).await, []);
     }
+    let cid = user(&*directory).await;
+    directory.request_friend(ada, cid, NOW).await.unwrap();
+    assert!(directory.accept_friend(cid, ada, NOW).await.unwrap());
+    directory.request_friend(bob, cid, NOW).await.unwrap();
+    assert_eq!(
+        sorted(directory.friends_of(&[ada, bob, cid]).await.unwrap()),
+        sorted([(ada, cid), (cid, ada)]),
+        "several at once"
+    );
+    assert_eq!(directory.friends_of(&[]).await.unwrap(), []);
     assert_eq!(directory.request_friend(ada, bob, NOW).await.unwrap(), FriendState::Outgoing);
     assert_eq!(directory.request_friend(bob, ada, NOW).await.unwrap(), FriendState::Friends);
     assert!(directory.remove_friend(ada, bob).await.unwrap());

@@ -8,7 +8,7 @@ use banter_model::{
 
 use super::{batch, group, head, message, user};
 use crate::behaviour::Random;
-use crate::history::{Advance, History, HistoryBatch, MentionChange, Order, PAGES_SCANNED_FOR_TAG, PageSize, Progress};
+use crate::history::{Advance, History, HistoryBatch, Listed, MentionChange, Order, PAGES_SCANNED_FOR_TAG, PageSize, Progress};
 
 const BOTH: [Order; 2] = [Order::OldestFirst, Order::NewestFirst];
 const EVERYTHING: PageSize = PageSize { events: usize::MAX, bytes: usize::MAX };
@@ -197,6 +197,45 @@ pub(super) async fn memberships_come_in_pages(history: &dyn History, random: &mu
         paged.extend(page);
     }
     assert_eq!(paged, expected);
+}
+
+pub(super) async fn a_listing_is_what_single_reads_say(history: &dyn History, random: &mut Random) {
+    let me = user(random);
+    let mut ids: Vec<_> = (0..20).map(|_| group(random)).collect();
+    ids.extend((0..10).map(|_| ConversationId::direct(me, user(random)).unwrap()));
+    let mut batch = batch(random);
+    for (number, id) in (1..).zip(&ids) {
+        // Some have progress without a membership, or neither; one membership has no head yet.
+        if number % 5 > 0 {
+            batch.memberships.push((me, *id, membership(number)));
+        }
+        if number != 7 {
+            batch.heads.push((*id, head(number)));
+        }
+        if number % 3 > 0 {
+            batch.read.push((me, *id, marker(number)));
+        }
+        if let Some(peer) = id.peer_of(me).filter(|_| number % 2 > 0) {
+            batch.read.push((peer, *id, marker(number + 100)));
+        }
+    }
+    history.commit(batch).await.unwrap();
+    let memberships = history.memberships(me, None, usize::MAX).await.unwrap();
+    assert_eq!(memberships.len(), 24);
+    let mut expected = Vec::new();
+    for (conversation, membership) in memberships {
+        let peer = match conversation.peer_of(me) {
+            Some(peer) => Some(history.progress(peer, conversation).await.unwrap()),
+            None => None,
+        };
+        let head = history.heads(&[conversation]).await.unwrap().remove(0);
+        let progress = history.progress(me, conversation).await.unwrap();
+        expected.push(Listed { conversation, membership, head, progress, peer });
+    }
+    assert_eq!(history.listing(me, None, usize::MAX).await.unwrap(), expected);
+    assert_eq!(history.listing(me, None, 5).await.unwrap(), expected[..5]);
+    assert_eq!(history.listing(me, Some(expected[4].conversation), 100).await.unwrap(), expected[5..]);
+    assert!(expected.iter().any(|listed| listed.peer.is_some_and(|peer| peer.read != Marker::default())));
 }
 
 pub(super) async fn mentions_come_and_go(history: &dyn History, random: &mut Random) {

@@ -28,6 +28,46 @@ pub(super) async fn create(pool: &AnyPool, user: NewUser) -> Result<(), Director
     if result.rows_affected() == 0 { Err(DirectoryError::HandleTaken) } else { Ok(()) }
 }
 
+/// Users that one statement adds: far below the values that either database takes in one, and enough that the statement's own cost is
+/// shared out.
+const ADDED_AT_ONCE: usize = 200;
+
+/// Adds users with the default settings: all of them or none.
+pub(super) async fn create_all(pool: &AnyPool, users: impl IntoIterator<Item = NewUser>) -> Result<(), DirectoryError> {
+    let settings = Settings::default();
+    let mut users = users.into_iter();
+    let mut transaction = pool.begin().await?;
+    loop {
+        let part: Vec<NewUser> = users.by_ref().take(ADDED_AT_ONCE).collect();
+        if part.is_empty() {
+            break;
+        }
+        let row = |number: usize| {
+            let [id, handle, name, hash, created] = std::array::from_fn(|column| number * 5 + column + 4);
+            format!("(${id}, ${handle}, ${name}, '', ${hash}, $1, $2, $3, ${created})")
+        };
+        let rows: Vec<String> = (0..part.len()).map(row).collect();
+        let sql = format!(
+            "INSERT INTO users (id, handle, display_name, about, password_hash, presence, friends_only, read_receipts, created_at)
+             VALUES {} ON CONFLICT (handle) DO NOTHING",
+            rows.join(", ")
+        );
+        let count = part.len() as u64;
+        let mut insert = query(AssertSqlSafe(sql))
+            .bind(settings.presence as i64)
+            .bind(i64::from(settings.friends_only))
+            .bind(i64::from(settings.read_receipts));
+        for NewUser { id, handle, display_name, password_hash, created_at } in part {
+            insert = insert.bind(id.0 as i64).bind(handle).bind(display_name).bind(password_hash).bind(created_at as i64);
+        }
+        if insert.execute(&mut *transaction).await?.rows_affected() < count {
+            // Dropping the transaction takes back what was added before.
+            return Err(DirectoryError::HandleTaken);
+        }
+    }
+    Ok(transaction.commit().await?)
+}
+
 /// A user by handle.
 pub(super) async fn by_handle(pool: &AnyPool, handle: &str) -> Result<Option<User>, DirectoryError> {
     let select = query("SELECT id, handle, display_name, about FROM users WHERE handle = $1").bind(handle);
@@ -97,4 +137,44 @@ pub(super) async fn delete(pool: &AnyPool, user: UserId, now: Millis) -> Result<
 
 fn changed_one(result: AnyQueryResult) -> Result<(), DirectoryError> {
     if result.rows_affected() == 0 { Err(DirectoryError::UnknownUser) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::Directory;
+    use crate::directory::sql::SqlDirectory;
+
+    fn people(numbers: std::ops::Range<u64>) -> impl Iterator<Item = NewUser> {
+        numbers.map(|number| NewUser {
+            id: UserId(number),
+            handle: format!("user{number}"),
+            display_name: format!("User {number}"),
+            password_hash: "x".into(),
+            created_at: number,
+        })
+    }
+
+    #[tokio::test]
+    async fn many_are_added_as_one_by_one_and_all_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = SqlDirectory::open_sqlite(&folder.path().join("directory.db")).await.unwrap();
+        let last = 2 * ADDED_AT_ONCE as u64 + 7;
+        directory.create_users(people(1..last)).await.unwrap();
+        directory.create_user(people(last..last + 1).next().unwrap()).await.unwrap();
+        for number in [1, ADDED_AT_ONCE as u64, ADDED_AT_ONCE as u64 + 1, last - 1, last] {
+            let (id, handle) = (UserId(number), format!("user{number}"));
+            let user = User { id, handle: handle.clone(), display_name: format!("User {number}"), about: String::new() };
+            assert_eq!(directory.user_by_handle(&handle).await.unwrap(), Some(user));
+            assert_eq!(directory.settings(id).await.unwrap(), Some(Settings::default()));
+            assert_eq!(directory.password_hash(id).await.unwrap().as_deref(), Some("x"));
+        }
+        let created: i64 =
+            query_scalar("SELECT created_at FROM users WHERE id = 301").fetch_one(&directory.readers).await.unwrap();
+        assert_eq!(created, 301);
+        // The last handle is taken: those before it, in parts of their own, are not there either.
+        let more = people(last + 1..last + 1_000).chain(people(1..2).map(|user| NewUser { id: UserId(9_999), ..user }));
+        assert!(matches!(directory.create_users(more).await, Err(DirectoryError::HandleTaken)));
+        assert_eq!(directory.users(&[UserId(last + 1), UserId(9_999)]).await.unwrap(), []);
+    }
 }

@@ -72,12 +72,16 @@ pub(super) async fn all(pool: &AnyPool, user: UserId) -> Result<Vec<(User, Frien
 }
 
 /// Ids of the friends.
-pub(super) async fn ids(pool: &AnyPool, user: UserId) -> Result<Vec<UserId>, DirectoryError> {
-    let select = query(
-        "SELECT CASE WHEN low = $1 THEN high ELSE low END AS id FROM friendships WHERE (low = $1 OR high = $1) AND accepted = 1",
+pub(super) async fn of(pool: &AnyPool, users: &[UserId]) -> Result<Vec<(UserId, UserId)>, DirectoryError> {
+    let Some(users) = IdList::of(users)? else { return Ok(Vec::new()) };
+    let list = users.placeholders(1);
+    let sql = format!(
+        "SELECT low AS id, high AS friend FROM friendships WHERE low IN ({list}) AND accepted = 1 \
+         UNION ALL SELECT high AS id, low AS friend FROM friendships WHERE high IN ({list}) AND accepted = 1"
     );
-    let rows = select.bind(user.0 as i64).fetch_all(pool).await?;
-    rows.iter().map(|row| Ok(UserId(row::number(row, "id")?))).collect()
+    let select = users.values().fold(query(AssertSqlSafe(sql)), |query, id| query.bind(id));
+    let rows = select.fetch_all(pool).await?;
+    rows.iter().map(|row| Ok((UserId(row::number(row, "id")?), UserId(row::number(row, "friend")?)))).collect()
 }
 
 /// Blocks, and ends what there was.

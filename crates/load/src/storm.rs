@@ -1,0 +1,271 @@
+//! A storm: very many sessions, each with many conversations, are cut and come back at once, to what they missed.
+
+mod devices;
+mod layout;
+mod loading;
+mod pulling;
+mod shared;
+mod writing;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow, bail, ensure};
+use banter_server::auth::tokens::AccessTokens;
+use clap::Args;
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+
+use self::devices::Devices;
+use self::layout::Layout;
+use self::shared::{Seen, Shared, stage};
+use self::writing::{Changes, MOST_MESSAGES};
+use crate::server::{self, Server};
+use crate::{Common, crowd, process};
+
+/// Descriptors of one device: its session, and its connection for pages.
+const DESCRIPTORS: u64 = 2;
+/// How often the threads are looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// How often it is said how far it is.
+const SAY: Duration = Duration::from_secs(30);
+/// How long the gathering may take.
+const GATHERING: Duration = Duration::from_secs(1_800);
+/// Bytes of a MiB.
+const MIB: f64 = (1 << 20) as f64;
+
+/// Sessions that are cut and come back at once.
+#[derive(Args)]
+pub struct Storm {
+    /// How many sessions, each of a user of its own.
+    #[arg(long, default_value_t = 100_000)]
+    sessions: u64,
+    /// Groups of 100 members that each user is in.
+    #[arg(long, default_value_t = 160)]
+    groups: u64,
+    /// Direct conversations of each user.
+    #[arg(long, default_value_t = 40)]
+    directs: u64,
+    /// Messages in each conversation before the storm.
+    #[arg(long, default_value_t = 2)]
+    messages: u64,
+    /// Groups of each user in which something is written while they are away.
+    #[arg(long, default_value_t = 16)]
+    changed_groups: u64,
+    /// Direct conversations of each user in which something is written meanwhile.
+    #[arg(long, default_value_t = 4)]
+    changed_directs: u64,
+    /// Messages in each of these.
+    #[arg(long, default_value_t = 2)]
+    missed: u64,
+    /// Kill the server with SIGKILL and start it again, instead of resetting all connections at once.
+    #[arg(long)]
+    kill: bool,
+    /// Sessions that one thread of the generator holds at most: each has a descriptor table of its own.
+    #[arg(long, default_value_t = crowd::PER_TABLE)]
+    per_thread: u64,
+    /// Connections opened at the same time while the devices gather.
+    #[arg(long, default_value_t = 200)]
+    at_once: usize,
+    /// Seconds to wait for things to settle before memory is looked at.
+    #[arg(long, default_value_t = 15)]
+    settle: u64,
+    /// Seconds after which it is over, whoever is not in sync then.
+    #[arg(long, default_value_t = 300)]
+    patience: u64,
+}
+
+impl Storm {
+    /// Fills a history, gathers the devices, cuts them, writes, and lets them come back.
+    pub async fn run(&self, common: &Common) -> Result<Map<String, Value>> {
+        let changes = Changes { groups: self.changed_groups, directs: self.changed_directs, messages: self.missed };
+        ensure!(self.sessions > 0 && self.messages > 0, "a conversation has a message, and a storm a session");
+        ensure!(changes.groups <= self.groups && changes.directs <= self.directs, "no more can change than there are");
+        ensure!(changes.messages <= MOST_MESSAGES, "at most {MOST_MESSAGES} messages are missed in a conversation");
+        let layout = Layout { sessions: self.sessions, groups: self.groups, directs: self.directs, messages: self.messages };
+        let folder = server::new_folder(common)?;
+        let key = server::people(folder.path(), layout.people()).await?;
+        let tokens = Arc::new(AccessTokens::new(&key));
+        let begun = Instant::now();
+        let loaded = loading::load(folder.path(), &layout).await?;
+        let loading_time = begun.elapsed();
+        let mut server = Server::start_on(common, folder, Vec::new(), key, Some(self.sessions))?;
+        let SocketAddr::V4(address) = server.address else { bail!("the server does not listen on IPv4") };
+        let empty = process::resident(server.pid())?.0;
+        let shares = crowd::share(self.sessions, DESCRIPTORS, self.per_thread);
+        let shared = Arc::new(Shared {
+            address,
+            tokens: tokens.clone(),
+            layout: layout.clone(),
+            point: loaded.point.clone(),
+            missed: changes.per_user(),
+            at_once: (self.at_once / shares.len()).max(1),
+            stage: AtomicU8::new(stage::GATHER),
+            done: AtomicU64::new(0),
+            returned: Mutex::new(None),
+        });
+        let mut threads = Vec::new();
+        for (thread, share) in shares.into_iter().enumerate() {
+            let shared = shared.clone();
+            threads.push(crowd::start(format!("storm-{thread}"), move || Devices::new(shared, thread, share)?.run())?);
+        }
+        let thread_count = threads.len();
+        let gathering = self.wait(&shared, &mut threads, GATHERING).await?;
+        ensure!(gathering.all, "only {} of {} sessions came", gathering.done, self.sessions);
+        tokio::time::sleep(Duration::from_secs(self.settle)).await;
+        let steady = process::resident(server.pid())?.0;
+
+        shared.done.store(0, Ordering::Release);
+        if self.kill {
+            server.kill_and_start(common, Some(self.sessions))?;
+        }
+        shared.stage.store(stage::CUT, Ordering::Release);
+        ensure!(self.wait(&shared, &mut threads, GATHERING).await?.all, "the sessions are not cut");
+        let restart = server.start_time;
+        let stored = writing::write(address, &tokens, &layout, changes).await?;
+        tokio::time::sleep(Duration::from_secs(self.settle)).await;
+        let before = process::resident(server.pid())?.0;
+
+        shared.done.store(0, Ordering::Release);
+        let peak = Peak::begin(server.pid());
+        let tcp = process::tcp_counters()?;
+        let cpu = (process::cpu_seconds(server.pid())?, process::cpu_seconds(std::process::id())?);
+        *shared.returned.lock() = Some(Instant::now());
+        shared.stage.store(stage::RETURN, Ordering::Release);
+        let storm = self.wait(&shared, &mut threads, Duration::from_secs(self.patience)).await?;
+        let cpu_after = (process::cpu_seconds(server.pid())?, process::cpu_seconds(std::process::id())?);
+        let peak = peak.end();
+        let tcp_after = process::tcp_counters()?;
+        let tcp = |name: &str| tcp_after.get(name).copied().unwrap_or(0) - tcp.get(name).copied().unwrap_or(0);
+        tokio::time::sleep(Duration::from_secs(self.settle)).await;
+        let after = process::resident(server.pid())?.0;
+        shared.stage.store(stage::OVER, Ordering::Release);
+        let seen = join(&mut threads)?;
+        let seconds = storm.time.as_secs_f64();
+        let figures = json!({
+            "sessions": self.sessions,
+            "conversations of each": self.groups + self.directs,
+            "of these groups of 100, and direct": [self.groups, self.directs],
+            "conversations in all": loaded.conversations,
+            "memberships in all": loaded.memberships,
+            "events before the storm": loaded.events,
+            "made in, s": loading_time.as_secs_f64(),
+            "cut by": if self.kill { "SIGKILL of the server" } else { "reset of all connections" },
+            "start of the server at the last, ms": restart.as_secs_f64() * 1_000.0,
+            "conversations of each that changed": self.changed_groups + self.changed_directs,
+            "messages written meanwhile": stored,
+            "events that each missed": changes.per_user(),
+            "in sync": storm.done,
+            "time until all are in sync, s": storm.all.then_some(seconds),
+            "until the session stood, ms": process::quantiles(&seen.welcomed),
+            "until the sync was answered, ms": process::quantiles(&seen.answered),
+            "until in sync, ms": process::quantiles(&seen.in_sync),
+            "devices that pulled another number of events than they missed": seen.wrong,
+            "events pulled": seen.events,
+            "pages pulled": seen.pages,
+            "bytes of the sync answers per session": seen.sync_bytes / self.sessions,
+            "errors and retries": seen.retries.total(),
+            "by reason": seen.retries,
+            "connections that found the listener's queue full": tcp("ListenOverflows"),
+            "connections asked for once more after a second or longer": tcp("TCPSynRetrans"),
+            "server, empty, MiB": empty as f64 / MIB,
+            "server, steady with the sessions, MiB": steady as f64 / MIB,
+            "server, while they are away, MiB": before as f64 / MIB,
+            "server, peak in the storm, MiB": peak as f64 / MIB,
+            "server, after it, MiB": after as f64 / MIB,
+            "peak over steady": peak as f64 / steady.max(1) as f64,
+            "processors used by the server": (cpu_after.0 - cpu.0) / seconds,
+            "processors used by the generator": (cpu_after.1 - cpu.1) / seconds,
+            "processor time of the server per session, ms": (cpu_after.0 - cpu.0) * 1_000.0 / self.sessions as f64,
+            "what it needed": json!({
+                "threads of the generator, each with its own descriptor table": thread_count,
+                "descriptors of a table (RLIMIT_NOFILE), for the generator": (self.sessions * DESCRIPTORS).div_ceil(thread_count as u64) + 500,
+                "open files of the system (fs.file-max)": 2 * DESCRIPTORS * self.sessions,
+                "loopback addresses to connect from": thread_count,
+                "data folder, MiB": folder_bytes(server.folder.path())? as f64 / MIB,
+            }),
+        });
+        match figures {
+            Value::Object(figures) => Ok(figures),
+            _ => Ok(Map::new()),
+        }
+    }
+
+    /// Waits until all devices have what the stage is for, at most for `patience`.
+    async fn wait(&self, shared: &Shared, threads: &mut Vec<JoinHandle<Result<Seen>>>, patience: Duration) -> Result<Waited> {
+        let (begun, mut said) = (Instant::now(), Instant::now());
+        loop {
+            let (done, time) = (shared.done.load(Ordering::Acquire), begun.elapsed());
+            if done >= self.sessions || time > patience {
+                return Ok(Waited { done, all: done >= self.sessions, time });
+            }
+            // Threads end by themselves only when they fail.
+            if threads.iter().any(JoinHandle::is_finished) {
+                shared.stage.store(stage::OVER, Ordering::Release);
+                join(threads)?;
+                bail!("a thread ended before its time");
+            }
+            if said.elapsed() > SAY {
+                eprintln!("{done} of {} sessions", self.sessions);
+                said = Instant::now();
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+/// How a wait ended.
+struct Waited {
+    done: u64,
+    all: bool,
+    time: Duration,
+}
+
+/// The most resident memory that a process has while this is watched.
+struct Peak {
+    over: Arc<AtomicBool>,
+    most: Arc<AtomicU64>,
+}
+
+impl Peak {
+    fn begin(pid: u32) -> Self {
+        let peak = Peak { over: Arc::default(), most: Arc::default() };
+        let (over, most) = (peak.over.clone(), peak.most.clone());
+        std::thread::spawn(move || {
+            while !over.load(Ordering::Acquire) {
+                if let Ok((resident, _)) = process::resident(pid) {
+                    most.fetch_max(resident, Ordering::AcqRel);
+                }
+                std::thread::sleep(LOOK);
+            }
+        });
+        peak
+    }
+
+    fn end(self) -> u64 {
+        self.over.store(true, Ordering::Release);
+        self.most.load(Ordering::Acquire)
+    }
+}
+
+/// Waits for the threads to end, and adds up what they saw.
+fn join(threads: &mut Vec<JoinHandle<Result<Seen>>>) -> Result<Seen> {
+    let mut all = Seen::new()?;
+    for thread in threads.drain(..) {
+        all.add(&thread.join().map_err(|_| anyhow!("a thread panicked"))??)?;
+    }
+    Ok(all)
+}
+
+/// Bytes of all files of a folder.
+fn folder_bytes(path: &std::path::Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        bytes += if entry.file_type()?.is_dir() { folder_bytes(&entry.path())? } else { entry.metadata()?.len() };
+    }
+    Ok(bytes)
+}
