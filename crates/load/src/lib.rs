@@ -7,6 +7,7 @@ pub mod checker;
 pub mod counters;
 pub mod crowd;
 pub mod groups;
+pub mod history;
 pub mod idle;
 pub mod kernel_memory;
 pub mod mixed;

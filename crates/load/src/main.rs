@@ -3,7 +3,7 @@
 
 use banter_load::mixed::{self, growth};
 use banter_load::record::{self, Record};
-use banter_load::{Common, capacity, chaos, groups, idle, pairs, relay, soak, storm};
+use banter_load::{Common, capacity, chaos, groups, history, idle, pairs, relay, soak, storm};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// The server has it too, and the relay that it is compared with is this program.
@@ -35,6 +35,8 @@ enum Command {
     Soak(soak::Soak),
     /// Idle sessions: what one costs in memory, and how fast they come.
     Idle(idle::Idle),
+    /// A long history: what it takes on the disk, what a page costs, and how fast the server is back.
+    History(history::LongHistory),
     /// Very many sessions are cut and come back at once, to what they missed.
     Storm(storm::Storm),
     /// Kills the server again and again while devices write, then checks that nothing acknowledged is lost.
@@ -63,6 +65,7 @@ fn main() -> anyhow::Result<()> {
             Command::Growth(growth) => growth.run(common).await,
             Command::Soak(soak) => soak.run(common).await,
             Command::Idle(idle) => idle.run(common).await,
+            Command::History(history) => history.run(common).await,
             Command::Storm(storm) => storm.run(common).await,
             Command::Chaos(chaos) => chaos.run(common).await,
             Command::Capacity(capacity) => capacity.run(),

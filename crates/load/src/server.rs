@@ -123,7 +123,12 @@ pub fn takes_sessions(common: &Common) -> Result<bool> {
     Ok(String::from_utf8_lossy(&help.stdout).contains("--sessions "))
 }
 
-fn launch(common: &Common, folder: &Path, listen: &str, sessions: Option<u64>) -> Result<(Child, SocketAddr, Duration)> {
+pub(crate) fn launch(
+    common: &Common,
+    folder: &Path,
+    listen: &str,
+    sessions: Option<u64>,
+) -> Result<(Child, SocketAddr, Duration)> {
     let binary = binary(common)?;
     let mut command = Command::new(&binary);
     command.args(["serve", "--unlimited", "--listen", listen, "--data"]).arg(folder).stdout(Stdio::piped());

@@ -9,6 +9,8 @@ mod crash;
 mod durability;
 #[path = "embedded/full_disk.rs"]
 mod full_disk;
+#[path = "embedded/pages.rs"]
+mod pages;
 #[path = "embedded/torn.rs"]
 mod torn;
 

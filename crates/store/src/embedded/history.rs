@@ -14,9 +14,12 @@
 
 mod committer;
 mod counters;
+mod engine_figures;
+mod event_row;
 mod examine;
 mod journal;
 mod key;
+mod page;
 mod row;
 mod space;
 mod tables;
@@ -42,10 +45,11 @@ use crate::history::{Advance, History, HistoryBatch, Listed, Order, PageSize, Pr
 
 pub use committer::WriteState;
 pub use counters::HistoryCounters;
+pub use engine_figures::EngineFigures;
 pub(crate) use examine::examine;
 
 /// Version of the rows' layout that is written, and the newest that is understood.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// Rows that are read one after the other on the calling task; more go to another thread.
 const FEW: usize = 8;
 
@@ -76,7 +80,7 @@ impl HistoryOptions {
 
 impl Default for HistoryOptions {
     fn default() -> Self {
-        let journal_bytes = 128 << 20;
+        let journal_bytes = HistoryOptions::LEAST_JOURNAL_BYTES;
         HistoryOptions {
             cache_bytes: 64 << 20,
             memtable_bytes: 16 << 20,
@@ -96,6 +100,12 @@ pub enum OpenError {
         "the history has format {found}, and this program knows formats up to {FORMAT}: run the banter that wrote it, or a newer one"
     )]
     NewerFormat {
+        /// The version found.
+        found: u32,
+    },
+    /// A banter before the first release wrote it.
+    #[error("the history has format {found}, from before the first release, and this program knows format {FORMAT} only")]
+    OlderFormat {
         /// The version found.
         found: u32,
     },
@@ -178,6 +188,11 @@ impl EmbeddedHistory {
     /// Bytes that the history takes on the disk.
     pub fn disk_bytes(&self) -> Result<u64, StoreError> {
         self.tables.db.disk_space().map_err(unreadable)
+    }
+
+    /// What the engine holds, and what it has yet to do.
+    pub fn engine(&self) -> EngineFigures {
+        EngineFigures::of(&self.tables)
     }
 
     /// Writes what waits, syncs, and takes no more writes: they answer [`StoreError::ReadOnly`]. Reading goes on. Closing
@@ -270,24 +285,6 @@ fn of_user<T: Stored>(
     })
 }
 
-/// Reads events one by one until the page is full.
-fn page(rows: impl Iterator<Item = fjall::Guard>, size: PageSize) -> Result<Vec<Event>, StoreError> {
-    let mut events = Vec::new();
-    let mut bytes = 0;
-    for row in rows {
-        let event = Event::decode(&row.value().map_err(unreadable)?)?;
-        bytes += event.body.text_bytes();
-        if bytes > size.bytes && !events.is_empty() {
-            break;
-        }
-        events.push(event);
-        if events.len() >= size.events {
-            break;
-        }
-    }
-    Ok(events)
-}
-
 #[async_trait]
 impl History for EmbeddedHistory {
     async fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
@@ -310,7 +307,8 @@ impl History for EmbeddedHistory {
     }
 
     async fn event(&self, id: ConversationId, seq: Seq) -> Result<Option<Event>, StoreError> {
-        self.get(Table::Events, key::event(id, seq))
+        let row = self.tables.get(Table::Events, key::event(id, seq))?;
+        Ok(row.map(|row| event_row::decode(id, seq, &row)).transpose()?)
     }
 
     async fn events(
@@ -324,14 +322,7 @@ impl History for EmbeddedHistory {
         if first > last {
             return Ok(Vec::new());
         }
-        self.scan(move |tables, snapshot| {
-            let rows = snapshot.range(&tables.events, key::event(id, first)..=key::event(id, last));
-            match order {
-                Order::OldestFirst => page(rows, size),
-                Order::NewestFirst => page(rows.rev(), size),
-            }
-        })
-        .await
+        self.scan(move |tables, snapshot| page::read(&tables.events, snapshot, id, first..=last, order, size)).await
     }
 
     async fn membership(&self, user: UserId, id: ConversationId) -> Result<Option<Membership>, StoreError> {

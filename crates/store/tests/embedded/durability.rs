@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use banter_model::{ConversationId, GroupId, Marker, UserId};
 use banter_store::behaviour::history::{head, message};
 use banter_store::data_folder::{DataFolder, DataFolderError, Severity, examine};
-use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions, OpenError, WriteState};
+use banter_store::embedded::history::{EmbeddedHistory, FORMAT, HistoryOptions, OpenError, WriteState};
 use banter_store::history::{Advance, Order, PageSize};
 use banter_store::{History, HistoryBatch, StoreError};
 
@@ -81,17 +81,22 @@ async fn the_folder_stays_locked_as_long_as_its_history_is_open() {
 }
 
 #[tokio::test]
-async fn a_newer_format_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    drop(open(folder.path()));
-    {
-        let db = fjall::Database::builder(folder.path().join("history")).open().unwrap();
-        let meta = db.keyspace("meta", fjall::KeyspaceCreateOptions::default).unwrap();
-        meta.insert("format", 2_u32.to_be_bytes()).unwrap();
-        db.persist(fjall::PersistMode::SyncAll).unwrap();
+async fn another_format_is_refused() {
+    for written in [FORMAT - 1, FORMAT + 1] {
+        let folder = tempfile::tempdir().unwrap();
+        drop(open(folder.path()));
+        {
+            let db = fjall::Database::builder(folder.path().join("history")).open().unwrap();
+            let meta = db.keyspace("meta", fjall::KeyspaceCreateOptions::default).unwrap();
+            meta.insert("format", written.to_be_bytes()).unwrap();
+            db.persist(fjall::PersistMode::SyncAll).unwrap();
+        }
+        let opened = EmbeddedHistory::open(Arc::new(DataFolder::open(folder.path()).unwrap()), options());
+        match opened.err() {
+            Some(OpenError::OlderFormat { found } | OpenError::NewerFormat { found }) => assert_eq!(found, written),
+            other => panic!("format {written}: {other:?}"),
+        }
     }
-    let opened = EmbeddedHistory::open(Arc::new(DataFolder::open(folder.path()).unwrap()), options());
-    assert!(matches!(opened.err(), Some(OpenError::NewerFormat { found: 2 })));
 }
 
 /// The engine would begin an empty one in its place, and nobody would know.

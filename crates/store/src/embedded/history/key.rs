@@ -34,6 +34,11 @@ pub(super) fn event(conversation: ConversationId, seq: Seq) -> [u8; 24] {
     key
 }
 
+/// The seq at the end of the key of an event; `None` if it is no such key.
+pub(super) fn seq_of_event(key: &[u8]) -> Option<Seq> {
+    Some(Seq::from_be_bytes(key.get(16..)?.try_into().ok()?))
+}
+
 /// A user's membership of a conversation, and their progress in it: those of a user lie next to each other.
 pub(super) fn member(user: UserId, conversation: ConversationId) -> [u8; 24] {
     member_bytes(user, conversation.to_bytes())

@@ -5,8 +5,8 @@ use banter_model::{ConversationId, Marker, Millis, UserId};
 use fjall::Slice;
 use serde::{Deserialize, Serialize};
 
-use super::key;
 use super::tables::Table;
+use super::{event_row, key};
 use crate::history::{Advance, HistoryBatch};
 
 /// Position of the last command of a partition that is stored.
@@ -48,7 +48,11 @@ pub(super) struct Register {
 pub(super) fn of_batch(batch: &HistoryBatch) -> (Vec<Row>, Vec<Register>) {
     let count = batch.events.len() + batch.heads.len() + batch.rosters.len() + batch.memberships.len() + batch.mentions.len() + 1;
     let mut rows = Vec::with_capacity(count);
-    rows.extend(batch.events.iter().map(|(id, event)| Row::new(Table::Events, key::event(*id, event.seq), event)));
+    rows.extend(batch.events.iter().map(|(id, event)| Row {
+        table: Table::Events,
+        key: Slice::from(key::event(*id, event.seq)),
+        value: Some(Slice::from(event_row::encode(*id, event))),
+    }));
     rows.extend(batch.heads.iter().map(|(id, head)| Row::new(Table::Heads, id.to_bytes(), head)));
     rows.extend(batch.rosters.iter().map(|(id, roster)| Row::new(Table::Rosters, id.to_bytes(), roster)));
     rows.extend(

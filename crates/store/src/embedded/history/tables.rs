@@ -3,8 +3,11 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
-use fjall::config::{BlockSizePolicy, CompressionPolicy, FilterPolicy};
+use fjall::compaction::Leveled;
+use fjall::config::BloomConstructionPolicy::FalsePositiveRate;
+use fjall::config::{BlockSizePolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry, PartitioningPolicy, PinningPolicy};
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
 use super::{FORMAT, HistoryOptions, OpenError, journal, key};
@@ -28,6 +31,15 @@ pub(super) const META_NUMBER: u64 = 1;
 
 /// The engine's folder for its tables, in its own.
 const TABLES_FOLDER: &str = "keyspaces";
+
+/// Bytes of event rows in one block, before compression: what is read from the disk at once.
+const EVENT_BLOCK_BYTES: u32 = 32 << 10;
+/// How often a filter says of an event that it may be in a table where it is not. A page asks for 50 events in each of
+/// some five levels.
+const EVENT_FILTER_ERRORS: f32 = 0.001;
+/// Bytes of a table of events on the disk. The first level that is sorted holds four of them, and each further one ten times as
+/// many as the one before: the smaller they are, the less of the history is above the last level and needs filters.
+const EVENT_TABLE_BYTES: u64 = 32 << 20;
 
 /// The names of the keyspaces, in the order in which they are made.
 const NAMES: [&str; 7] = ["meta", "events", "heads", "rosters", "memberships", "progress", "mentions"];
@@ -82,8 +94,11 @@ impl Tables {
         }
         let tables = Tables::of(db, options).map_err(|error| cannot_open(path, error))?;
         match tables.meta.get(key::FORMAT).map_err(|error| cannot_open(path, error))?.as_deref().map(<[u8; 4]>::try_from) {
-            Some(Ok(found)) if u32::from_be_bytes(found) <= FORMAT => Ok(tables),
-            Some(Ok(found)) => Err(OpenError::NewerFormat { found: u32::from_be_bytes(found) }),
+            Some(Ok(found)) => match u32::from_be_bytes(found) {
+                FORMAT => Ok(tables),
+                found if found < FORMAT => Err(OpenError::OlderFormat { found }),
+                found => Err(OpenError::NewerFormat { found }),
+            },
             Some(Err(_)) | None => Err(OpenError::Damaged(format!("{} holds no history: its format is missing", path.display()))),
         }
     }
@@ -100,11 +115,18 @@ impl Tables {
             events: db.keyspace(events, || {
                 KeyspaceCreateOptions::default()
                     .max_memtable_size(options.memtable_bytes)
-                    // A page of 50 messages in one block, mostly (see docs/decisions/0001-history-engine.md).
-                    .data_block_size_policy(BlockSizePolicy::all(16 * 1024))
+                    // A page of 50 messages in one block, mostly (see docs/decisions/0007-cold-pages.md).
+                    .data_block_size_policy(BlockSizePolicy::all(EVENT_BLOCK_BYTES))
                     .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
-                    // Pages are ranges: a filter would never be asked.
-                    .filter_policy(FilterPolicy::disabled())
+                    // In memory, so that a page reads nothing but its own rows from the disk.
+                    .index_block_partitioning_policy(PartitioningPolicy::all(false))
+                    .index_block_pinning_policy(PinningPolicy::all(true))
+                    // So are the filters, of all levels but the last, which has what the others have not.
+                    .filter_policy(FilterPolicy::all(FilterPolicyEntry::Bloom(FalsePositiveRate(EVENT_FILTER_ERRORS))))
+                    .filter_block_partitioning_policy(PartitioningPolicy::all(false))
+                    .filter_block_pinning_policy(PinningPolicy::all(true))
+                    .expect_point_read_hits(true)
+                    .compaction_strategy(Arc::new(Leveled::default().with_table_target_size(EVENT_TABLE_BYTES)))
             })?,
             heads: db.keyspace(heads, found)?,
             rosters: db.keyspace(rosters, found)?,
@@ -149,8 +171,9 @@ fn builder(path: &Path, options: &HistoryOptions) -> fjall::DatabaseBuilder<Data
     Database::builder(path)
         .cache_size(options.cache_bytes)
         .max_journaling_size(options.journal_bytes.max(HistoryOptions::LEAST_JOURNAL_BYTES))
-        // One of two keeps free for flushing.
-        .worker_threads(2)
+        // The first only flushes, and puts a request to compact back into the queue. With one other, busy compacting, it would take
+        // and put back the same request all the while, at the cost of a core; a third takes such requests out.
+        .worker_threads(3)
         .manual_journal_persist(true)
 }
 
