@@ -115,7 +115,7 @@ impl Tables {
             events: db.keyspace(events, || {
                 KeyspaceCreateOptions::default()
                     .max_memtable_size(options.memtable_bytes)
-                    // A page of 50 messages in one block, mostly (see docs/decisions/0007-cold-pages.md).
+                    // A page of 50 messages in one block, mostly (see docs/decisions/0009-cold-pages.md).
                     .data_block_size_policy(BlockSizePolicy::all(EVENT_BLOCK_BYTES))
                     .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
                     // In memory, so that a page reads nothing but its own rows from the disk.
