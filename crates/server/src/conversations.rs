@@ -7,6 +7,7 @@ pub mod markers;
 pub mod page;
 pub mod progress;
 pub mod receipts;
+pub mod recent;
 pub mod relations;
 pub mod summary;
 pub mod sync;

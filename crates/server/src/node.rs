@@ -11,6 +11,7 @@ use crate::auth::removed_devices::RemovedDevices;
 use crate::auth::tokens::AccessTokens;
 use crate::clock::Ids;
 use crate::commands::Commands;
+use crate::conversations::recent::Recent;
 use crate::conversations::relations::Relations;
 use crate::gateway::hub::Hub;
 use crate::metrics::Metrics;
@@ -47,6 +48,8 @@ pub struct Node {
     pub relations: Arc<Relations>,
     /// Room for listings of conversations, of which each holds much while it is made.
     pub listings: Semaphore,
+    /// Where something happened lately.
+    pub recent: Recent,
     /// Limits on what can be guessed or flooded.
     pub rate_limits: RateLimits,
     /// Counters.

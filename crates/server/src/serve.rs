@@ -24,6 +24,7 @@ use crate::auth::tokens::AccessTokens;
 use crate::clock::{self, Ids};
 use crate::commands::Commands;
 use crate::conversations::listing::LISTINGS_AT_ONCE;
+use crate::conversations::recent::Recent;
 use crate::conversations::relations::Relations;
 use crate::gateway::hub::Hub;
 use crate::gateway::shards::{self, Shards};
@@ -178,6 +179,7 @@ impl Server {
             removed_devices: RemovedDevices::load(&*directory, clock::now()).await?,
             relations,
             listings: Semaphore::new(LISTINGS_AT_ONCE),
+            recent: Recent::new(&positions, clock::now()),
             rate_limits: RateLimits::new(&options.rate_limits),
             metrics,
         });

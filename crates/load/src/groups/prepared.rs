@@ -9,7 +9,7 @@ use banter_server::clock::Ids;
 use banter_server::metrics::Metrics;
 use banter_server::serve::{EMBEDDED_PARTITIONS, IDS_FILE};
 use banter_server::worker::Worker;
-use banter_server::worker::delivery::{Delivery, Outcome};
+use banter_server::worker::delivery::{Applied, Delivery};
 use banter_store::data_folder::DataFolder;
 use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions};
 use banter_store::embedded::queue::EmbeddedQueue;
@@ -84,8 +84,8 @@ struct Refused {
 }
 
 impl Delivery for Refused {
-    fn deliver(&self, round: Vec<Outcome>) {
-        let failure = round.into_iter().find_map(|outcome| outcome.answer.err());
+    fn deliver(&self, round: Applied) {
+        let failure = round.outcomes.into_iter().find_map(|outcome| outcome.answer.err());
         if let Some(failure) = failure {
             self.first.lock().get_or_insert_with(|| failure.to_string());
         }

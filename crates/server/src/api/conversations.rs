@@ -40,7 +40,7 @@ pub(super) async fn conversations(
             let More { after, point } = sync::read_more(&node, &text)?;
             (Some(after), point)
         }
-        None => (None, sync::current_point(&node).await?),
+        None => (None, sync::current_point(&node)),
     };
     let part = listing::part(&node, who.user, None, after).await?;
     let more = part.more.map(|after| More { after, point }.encode());

@@ -40,6 +40,11 @@ pub async fn part(
 ) -> Result<Part, ReadingError> {
     // Nobody closes the semaphore.
     let _place = node.listings.acquire().await;
+    if let Some(since) = since
+        && let Some(candidates) = node.recent.since(user, since, SLACK_MS)
+    {
+        return part_of(node, user, since, after, candidates).await;
+    }
     let mut conversations = Vec::new();
     let (mut looked_at, mut members) = (0, 0);
     loop {
@@ -61,6 +66,40 @@ pub async fn part(
             return Ok(Part { conversations, more: None });
         }
     }
+}
+
+/// The next part when nothing but `candidates`, in order of their ids, may have changed since `since`.
+async fn part_of(
+    node: &Node,
+    user: UserId,
+    since: &SyncPoint,
+    mut after: Option<ConversationId>,
+    candidates: Vec<ConversationId>,
+) -> Result<Part, ReadingError> {
+    let mut conversations = Vec::new();
+    let mut members = 0;
+    let start = after.map_or(0, |after| candidates.partition_point(|id| id.to_bytes() <= after.to_bytes()));
+    for conversation in candidates.into_iter().skip(start) {
+        if conversations.len() >= SYNC_CONVERSATIONS || members >= MEMBERS {
+            return Ok(Part { conversations, more: after });
+        }
+        after = Some(conversation);
+        tokio::task::consume_budget().await;
+        let Some(membership) = node.history.membership(user, conversation).await? else { continue };
+        // Read after the membership, so that no head is older than what it says.
+        let head = node.history.heads(&[conversation]).await?.pop().flatten();
+        let progress = node.history.progress(user, conversation).await?;
+        let peer = match conversation.peer_of(user) {
+            Some(peer) => Some(node.history.progress(peer, conversation).await?),
+            None => None,
+        };
+        let listed = Listed { conversation, membership, head, progress, peer };
+        if let Some(summary) = changed(node, user, Some(since), listed).await? {
+            members += summary.group.as_ref().map_or(0, |group| group.members.len());
+            conversations.push(summary);
+        }
+    }
+    Ok(Part { conversations, more: None })
 }
 
 /// The summary of a conversation, if something of it changed since `since`.

@@ -20,7 +20,7 @@ async fn sync(node: &Node, user: UserId, question: &SyncQuestion) -> Result<Serv
     let more = question.more.as_deref().map(|text| read_more(node, text)).transpose()?;
     let (after, point) = match more {
         Some(More { after, point }) => (Some(after), point),
-        None => (None, current_point(node).await?),
+        None => (None, current_point(node)),
     };
     let since = question.since.as_deref().map(|text| read_point(node, text)).transpose()?;
     let since = since.filter(|since| !is_ahead(since, &point));
@@ -30,14 +30,8 @@ async fn sync(node: &Node, user: UserId, question: &SyncQuestion) -> Result<Serv
 }
 
 /// How far the partitions are now. Taken before anything else is read: what comes later is in the next answer.
-pub async fn current_point(node: &Node) -> Result<SyncPoint, ReadingError> {
-    let at = now();
-    let partitions = node.queue.partitions();
-    let mut positions = Vec::with_capacity(partitions as usize);
-    for partition in 0..partitions {
-        positions.push(node.history.position(partition).await?);
-    }
-    Ok(SyncPoint { at, positions })
+pub fn current_point(node: &Node) -> SyncPoint {
+    node.recent.point(now())
 }
 
 /// Reads the `more` of a part, for a listing of this installation.

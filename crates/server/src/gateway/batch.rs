@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use banter_model::{ConversationId, UserId};
 
+use crate::conversations::recent::Happened;
 use crate::gateway::EncodedFrame;
 use crate::gateway::session::OUTBOX_FRAMES;
 use crate::worker::Failure;
@@ -17,6 +18,7 @@ const ENTRIES: usize = OUTBOX_FRAMES / 4;
 
 /// What came, one after the other, in one conversation with the same members.
 pub struct Batch {
+    conversation: ConversationId,
     /// Who gets the news; `None` while there is none.
     members: Option<Arc<[UserId]>>,
     /// Who went out with the last entry, and gets it too.
@@ -80,7 +82,7 @@ impl Batch {
                 }
                 _ => {
                     latest.insert(conversation, batches.len());
-                    batches.push(Batch { members, gone, entries: vec![entry] });
+                    batches.push(Batch { conversation, members, gone, entries: vec![entry] });
                 }
             }
         }
@@ -94,6 +96,12 @@ impl Batch {
             _ => true,
         };
         same && self.gone.is_none() && self.entries.len() < ENTRIES
+    }
+
+    /// That something happened in the conversation, if there are news.
+    pub fn happened(&self) -> Option<Happened> {
+        let members = self.members.clone()?;
+        Some(Happened { conversation: self.conversation, members, gone: self.gone })
     }
 
     /// Everybody for whom there is something, each once.

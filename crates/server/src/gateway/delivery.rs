@@ -2,14 +2,20 @@
 
 use banter_protocol::ServerFrame;
 
+use crate::clock;
 use crate::commands::WAITER;
 use crate::gateway::Gateway;
 use crate::gateway::batch::{Batch, Reply};
-use crate::worker::delivery::{Delivery, Outcome};
+use crate::worker::delivery::{Applied, Delivery, Outcome};
 
 impl Delivery for Gateway {
-    fn deliver(&self, round: Vec<Outcome>) {
-        for batch in Batch::of_round(round, |outcome| self.reply(outcome)) {
+    fn deliver(&self, round: Applied) {
+        let Applied { partition, stored_up_to, outcomes } = round;
+        let batches = Batch::of_round(outcomes, |outcome| self.reply(outcome));
+        if let Some(position) = stored_up_to {
+            self.node.recent.note(partition, position, batches.iter().filter_map(Batch::happened), clock::now());
+        }
+        for batch in batches {
             self.hand_out(batch);
         }
     }

@@ -10,8 +10,19 @@ use crate::worker::Failure;
 
 /// The way from the workers to the gateways. Never waits: a gateway that does not keep up tells its sessions to resync.
 pub trait Delivery: Send + Sync + 'static {
-    /// Hands out, in order, what came of a batch that is stored.
-    fn deliver(&self, round: Vec<Outcome>);
+    /// Hands out, in order, what came of a round.
+    fn deliver(&self, round: Applied);
+}
+
+/// What came of a round of commands.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// Of which partition.
+    pub partition: u32,
+    /// Its last command's position, when events of it were stored.
+    pub stored_up_to: Option<u64>,
+    /// What came of each command, in order.
+    pub outcomes: Vec<Outcome>,
 }
 
 /// What came of one command.

@@ -19,7 +19,7 @@ use quick_cache::unsync::Cache;
 use crate::gateway::EncodedFrame;
 use crate::metrics::Metrics;
 use crate::worker::Failure;
-use crate::worker::delivery::{Delivery, News, Outcome, Stored};
+use crate::worker::delivery::{Applied, Delivery, News, Outcome, Stored};
 use crate::worker::held::Held;
 
 /// Most commands in one round.
@@ -140,6 +140,8 @@ impl Worker {
             round.outcomes.push(Outcome { origin, sender, conversation, tag, weight, answer, news });
         }
         let Round { conversations, touched, rosters_changed, events, memberships, mut batch, asked, mut outcomes } = round;
+        let partition = batch.partition;
+        let stored_up_to = Some(batch.position).filter(|_| !events.is_empty());
         if !events.is_empty() {
             batch.heads.extend(touched.iter().filter_map(|id| Some((*id, conversations.get(id)?.conversation.head.clone()))));
             batch
@@ -152,7 +154,7 @@ impl Worker {
                 for (conversation, device, tag) in asked {
                     self.held.hold(conversation, device, tag, now);
                 }
-                self.delivery.deliver(outcomes);
+                self.delivery.deliver(Applied { partition, stored_up_to: None, outcomes });
                 return;
             }
             self.metrics.events.inc_by(outcomes.iter().filter(|outcome| outcome.news.is_some()).count() as u64);
@@ -161,7 +163,7 @@ impl Worker {
         for (id, kept) in conversations.into_iter().filter(|(_, kept)| kept.conversation.head.seq > 0) {
             self.kept.insert(id, kept);
         }
-        self.delivery.deliver(outcomes);
+        self.delivery.deliver(Applied { partition, stored_up_to, outcomes });
     }
 
     /// Folds one command. Reads what the fold has to know; a failed read refuses this command alone.

@@ -16,6 +16,7 @@ use banter_server::auth::tokens::AccessTokens;
 use banter_server::clock::Ids;
 use banter_server::commands::Commands;
 use banter_server::conversations::listing::LISTINGS_AT_ONCE;
+use banter_server::conversations::recent::Recent;
 use banter_server::conversations::relations::Relations;
 use banter_server::gateway::hub::Hub;
 use banter_server::gateway::session::{Session, Transport};
@@ -103,6 +104,7 @@ impl World {
             removed_devices: RemovedDevices::load(&*directory, banter_server::clock::now()).await.unwrap(),
             relations,
             listings: Semaphore::new(LISTINGS_AT_ONCE),
+            recent: Recent::new(&[0; PARTITIONS as usize], banter_server::clock::now()),
             rate_limits: RateLimits::new(&limits),
             metrics: metrics.clone(),
         });

@@ -1,0 +1,248 @@
+//! Conversations in which something happened lately, by member: where a device that was away for a moment looks, instead of going
+//! through all of its user's conversations. When a hundred thousand come back at once, that is what makes the difference.
+//!
+//! Only candidates are kept; whether something changed for a device is decided by what is stored. An entry stays for two generations,
+//! each of which ends when it has [`ENTRIES`]; a device that was away for longer, or since before the server started, has everything
+//! looked through.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use banter_model::{ConversationId, Millis, UserId};
+use parking_lot::{Mutex, RwLock};
+use smallvec::SmallVec;
+
+use super::sync_point::SyncPoint;
+
+/// Entries (a conversation of a member's) after which a generation ends: at most about 50 MiB.
+const ENTRIES: usize = 500_000;
+/// Most conversations that are looked at for one user; one with more is busy enough to have all looked through.
+const CANDIDATES: usize = 1_000;
+/// Parts of a generation's tables, so that cores seldom meet at one lock.
+const SHARDS: usize = 64;
+
+/// What happened lately.
+pub struct Recent {
+    /// How far the events of each partition are noted here.
+    applied: Box<[AtomicU64]>,
+    generations: RwLock<Generations>,
+    entries: usize,
+    hasher: RandomState,
+}
+
+struct Generations {
+    current: Generation,
+    previous: Generation,
+}
+
+struct Generation {
+    /// What happened after this is noted.
+    floor: SyncPoint,
+    entries: AtomicUsize,
+    members: Box<[Mutex<Members>]>,
+    users: Box<[Mutex<Users>]>,
+}
+
+/// For whom the last event of each conversation was noted: while nobody comes or goes there is nothing more to note.
+type Members = HashMap<ConversationId, Arc<[UserId]>>;
+type Users = HashMap<UserId, SmallVec<[ConversationId; 2]>>;
+
+/// An event, as far as it concerns this.
+pub struct Happened {
+    /// Where.
+    pub conversation: ConversationId,
+    /// The members after it.
+    pub members: Arc<[UserId]>,
+    /// Who went out with it.
+    pub gone: Option<UserId>,
+}
+
+impl Recent {
+    /// Nothing has happened since the partitions were at these positions, at the time `now`.
+    pub fn new(positions: &[u64], now: Millis) -> Self {
+        Recent::with_room(positions, now, ENTRIES)
+    }
+
+    fn with_room(positions: &[u64], now: Millis, entries: usize) -> Self {
+        let floor = SyncPoint { at: now, positions: positions.to_vec() };
+        let generations = Generations { current: Generation::new(floor.clone()), previous: Generation::new(floor) };
+        Recent {
+            applied: positions.iter().map(|position| AtomicU64::new(*position)).collect(),
+            generations: RwLock::new(generations),
+            entries,
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Notes what a worker stored, up to `position` of `partition`. To be called before anybody is told of it.
+    pub fn note(&self, partition: u32, position: u64, happened: impl Iterator<Item = Happened>, now: Millis) {
+        // Under one lock: a generation begins either before all of it, or after its position.
+        let generations = self.generations.read();
+        for Happened { conversation, members, gone } in happened {
+            let noted = {
+                let mut shard = self.shard(&generations.current.members, conversation).lock();
+                let before = shard.insert(conversation, members.clone());
+                before.is_some_and(|before| Arc::ptr_eq(&before, &members))
+            };
+            let members = members.iter().copied().filter(|_| !noted);
+            members.chain(gone).for_each(|user| self.touch(&generations.current, user, conversation));
+        }
+        if let Some(applied) = self.applied.get(partition as usize) {
+            applied.store(position, Ordering::Release);
+        }
+        let full = generations.current.entries.load(Ordering::Relaxed) >= self.entries;
+        drop(generations);
+        if full {
+            self.turn(now);
+        }
+    }
+
+    /// Notes that a register of somebody's in `conversation` moved, which these users see. To be called before they are told.
+    pub fn note_register(&self, conversation: ConversationId, users: impl IntoIterator<Item = UserId>) {
+        let generations = self.generations.read();
+        users.into_iter().for_each(|user| self.touch(&generations.current, user, conversation));
+    }
+
+    /// A point up to which everything is noted here. Taken before anything is read for an answer.
+    pub fn point(&self, now: Millis) -> SyncPoint {
+        SyncPoint { at: now, positions: self.applied.iter().map(|position| position.load(Ordering::Acquire)).collect() }
+    }
+
+    /// The conversations of `user` in which something may have happened after `since`, each once, in order of their ids. `None` when that is
+    /// not known any more. `slack` is how much later than its own time a register may be noted, in milliseconds.
+    pub fn since(&self, user: UserId, since: &SyncPoint, slack: Millis) -> Option<Vec<ConversationId>> {
+        let generations = self.generations.read();
+        let Generations { current, previous } = &*generations;
+        if !previous.covers(since, slack) {
+            return None;
+        }
+        let mut found: Vec<ConversationId> = Vec::new();
+        for generation in [current, previous] {
+            let shard = self.shard(&generation.users, user).lock();
+            found.extend(shard.get(&user).into_iter().flatten());
+        }
+        found.sort_unstable_by_key(|id| id.to_bytes());
+        found.dedup();
+        (found.len() <= CANDIDATES).then_some(found)
+    }
+
+    fn touch(&self, generation: &Generation, user: UserId, conversation: ConversationId) {
+        let mut shard = self.shard(&generation.users, user).lock();
+        let conversations = shard.entry(user).or_default();
+        // One with more is not listed from here, so more need not be known of them.
+        if conversations.len() <= CANDIDATES && !conversations.contains(&conversation) {
+            conversations.push(conversation);
+            generation.entries.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Begins a generation, and forgets the one before the last.
+    fn turn(&self, now: Millis) {
+        let mut generations = self.generations.write();
+        if generations.current.entries.load(Ordering::Relaxed) < self.entries {
+            return;
+        }
+        let fresh = Generation::new(self.point(now));
+        generations.previous = std::mem::replace(&mut generations.current, fresh);
+    }
+
+    fn shard<'a, T>(&self, shards: &'a [Mutex<T>], key: impl std::hash::Hash) -> &'a Mutex<T> {
+        &shards[self.hasher.hash_one(key) as usize % SHARDS]
+    }
+}
+
+impl Generation {
+    fn new(floor: SyncPoint) -> Self {
+        Generation {
+            floor,
+            entries: AtomicUsize::new(0),
+            members: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            users: (0..SHARDS).map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    /// Is everything after `since` noted in this generation or a later one? A register that moved before the floor may count as moved
+    /// for `slack` longer, and may be noted as much later.
+    fn covers(&self, since: &SyncPoint, slack: Millis) -> bool {
+        let positions = since.positions.len() == self.floor.positions.len()
+            && since.positions.iter().zip(&self.floor.positions).all(|(since, floor)| since >= floor);
+        positions && since.at >= self.floor.at + 2 * slack
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use banter_model::GroupId;
+
+    use super::*;
+
+    const SLACK: Millis = 5;
+
+    fn group(number: u64) -> ConversationId {
+        ConversationId::Group(GroupId(number))
+    }
+
+    fn happened(number: u64, members: &Arc<[UserId]>) -> Happened {
+        Happened { conversation: group(number), members: members.clone(), gone: None }
+    }
+
+    fn members(users: &[u64]) -> Arc<[UserId]> {
+        users.iter().map(|user| UserId(*user)).collect()
+    }
+
+    fn point(at: Millis, positions: &[u64]) -> SyncPoint {
+        SyncPoint { at, positions: positions.to_vec() }
+    }
+
+    #[test]
+    fn members_find_where_something_happened() {
+        let recent = Recent::new(&[7, 9], 100);
+        let pair = members(&[1, 2]);
+        recent.note(0, 8, [happened(4, &pair), happened(3, &pair), happened(4, &pair)].into_iter(), 200);
+        assert_eq!(recent.point(201), point(201, &[8, 9]));
+        let since = point(110, &[7, 9]);
+        assert_eq!(recent.since(UserId(1), &since, SLACK), Some(vec![group(3), group(4)]));
+        assert_eq!(recent.since(UserId(5), &since, SLACK), Some(vec![]), "nothing happened to them, and that is known");
+        // Somebody comes in, somebody goes.
+        recent.note(0, 9, [happened(4, &members(&[1, 2, 5]))].into_iter(), 300);
+        let leaving = Happened { gone: Some(UserId(6)), ..happened(4, &members(&[1, 2, 5])) };
+        recent.note(0, 10, [leaving].into_iter(), 300);
+        assert_eq!(recent.since(UserId(5), &since, SLACK), Some(vec![group(4)]));
+        assert_eq!(recent.since(UserId(6), &since, SLACK), Some(vec![group(4)]));
+        recent.note_register(group(9), [UserId(5)]);
+        assert_eq!(recent.since(UserId(5), &since, SLACK), Some(vec![group(4), group(9)]));
+    }
+
+    #[test]
+    fn what_was_before_the_server_is_not_known() {
+        let recent = Recent::new(&[7, 9], 100);
+        for unknown in [point(110, &[6, 9]), point(109, &[7, 9]), point(110, &[7])] {
+            assert_eq!(recent.since(UserId(1), &unknown, SLACK), None, "{unknown:?}");
+        }
+    }
+
+    #[test]
+    fn two_generations_are_kept() {
+        let recent = Recent::with_room(&[0], 0, 2);
+        let all = members(&[1]);
+        for position in 1..=6 {
+            recent.note(0, position, [happened(position, &all)].into_iter(), 100 * position);
+        }
+        // Generations ended at positions 2, 4 and 6: what came after 4 is known, in the previous one.
+        assert_eq!(recent.since(UserId(1), &point(410, &[4]), SLACK), Some(vec![group(5), group(6)]));
+        assert_eq!(recent.since(UserId(1), &point(410, &[3]), SLACK), None);
+        assert_eq!(recent.since(UserId(1), &point(409, &[4]), SLACK), None);
+    }
+
+    #[test]
+    fn who_has_too_many_is_looked_up_elsewhere() {
+        let recent = Recent::new(&[0], 0);
+        let all = members(&[1]);
+        recent.note(0, 1, (0..CANDIDATES as u64).map(|number| happened(number, &all)), 1);
+        assert_eq!(recent.since(UserId(1), &point(10, &[0]), SLACK).map(|found| found.len()), Some(CANDIDATES));
+        recent.note(0, 2, [happened(u64::MAX, &all)].into_iter(), 1);
+        assert_eq!(recent.since(UserId(1), &point(10, &[0]), SLACK), None);
+    }
+}
