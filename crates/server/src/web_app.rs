@@ -1,5 +1,7 @@
-//! The web app, served from this binary: its document for each of its screens, its files, and the headers that keep a browser from
-//! running anything else.
+//! The web app, served from this binary: its document, its files, and the headers that keep a browser from running anything else.
+//!
+//! The app keeps the place that it shows in the part of its address that no server sees (`/#/c/d.1.2`), so `/` is the one path that
+//! opens it, and every other path keeps the API's answers.
 
 mod encoding;
 mod files;
@@ -12,9 +14,6 @@ use http::{HeaderMap, StatusCode};
 
 use encoding::choose;
 use files::{DOCUMENT, FILES, File};
-
-/// The paths of the app's own screens, which all open with its document. `web/app` decides from the path what to show.
-const SCREENS: &[&str] = &["/", "/c/{conversation}", "/people", "/groups/{*rest}", "/settings", "/settings/{*rest}"];
 
 /// What the app may load and do: nothing but what came with it, from where it came. Scripts and styles are files of their own, so
 /// that nothing which got into the page as text can run; `self` in `connect-src` is the API and the WebSocket. Texts
@@ -56,9 +55,7 @@ fn app(files: &'static [File]) -> Router {
     }
     // The build script takes no folder without a document for the app.
     if let Some(document) = files.iter().find(|file| file.path == DOCUMENT) {
-        for screen in SCREENS {
-            router = router.route(screen, get(move |request: HeaderMap| async move { answer(document, &request) }));
-        }
+        router = router.route("/", get(move |request: HeaderMap| async move { answer(document, &request) }));
     }
     router
 }
@@ -128,17 +125,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_screen_opens_with_the_document_and_other_paths_do_not() {
-        for screen in ["/", "/c/g.1", "/people", "/settings", "/settings/devices", "/groups/new", "/groups/1/members"] {
-            let (status, headers, body) = ask(Request::get(screen)).await;
-            assert_eq!((status, body.as_slice()), (StatusCode::OK, &b"<!doctype html>"[..]), "{screen}");
+    async fn the_address_opens_with_the_document_and_unknown_paths_are_left_to_the_api() {
+        for path in ["/", "/index.html"] {
+            let (status, headers, body) = ask(Request::get(path)).await;
+            assert_eq!((status, body.as_slice()), (StatusCode::OK, &b"<!doctype html>"[..]), "{path}");
             assert_eq!(headers["content-type"], "text/html; charset=utf-8");
             assert_eq!(headers["cache-control"], "no-cache");
             let policy = headers["content-security-policy"].to_str().unwrap();
             assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self';"), "{policy}");
             assert!(!policy.contains("unsafe"), "{policy}");
         }
-        for unknown in ["/v1/nothing", "/assets/gone.js", "/c", "/c/g.1/x", "/wp-login.php", "/index.php", "/people/1"] {
+        for unknown in ["/v1/nothing", "/assets/gone.js", "/assets/", "/people", "/wp-login.php", "/index.html.br"] {
             assert_eq!(ask(Request::get(unknown)).await.0, StatusCode::NOT_FOUND, "{unknown}");
         }
         assert_eq!(ask(Request::post("/")).await.0, StatusCode::METHOD_NOT_ALLOWED);
