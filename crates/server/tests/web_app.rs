@@ -1,5 +1,8 @@
 //! What a browser gets from a whole server: the app where it was built into the binary, else a page that says how to build it.
 
+// What tests share fails as a test does.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use banter_server::web_app;
