@@ -1,0 +1,6 @@
+/** People, groups and settings. */
+export const screens = {
+  'people.title': 'People',
+  'groups.new': 'New group',
+  'settings.title': 'Settings',
+} as const;
