@@ -15,6 +15,7 @@ export const chat = {
     other: '{count} رسالة غير مقروءة',
   },
   'list.mentions': { one: 'أُشير إليك', two: 'أُشير إليك مرتين', few: 'أُشير إليك {count} مرات', other: 'أُشير إليك {count} مرة' },
+  'list.requests': { one: 'طلب صداقة', two: 'طلبا صداقة', few: '{count} طلبات صداقة', many: '{count} طلب صداقة', other: '{count} طلب صداقة' },
   'list.draft': 'مسودة:',
   'list.you': 'أنت: {text}',
   'list.sender': '{name}: {text}',

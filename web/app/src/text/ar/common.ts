@@ -35,6 +35,7 @@ export const common = {
   'error.handle.taken': 'هذا المعرّف مستخدم. جرّب غيره.',
   'error.password.short': 'كلمة المرور تحتاج ثمانية أحرف على الأقل.',
   'error.password.long': 'كلمة المرور طويلة جدًا.',
+  'error.name.invalid': 'الاسم حتى 64 حرفًا دون رموز تحكم.',
   'error.credentials': 'المعرّف وكلمة المرور غير متطابقين.',
   'error.offline': 'تعذّر الوصول إلى الخادم. تحقق من الاتصال وحاول مرة أخرى.',
   'error.slow-down': {
@@ -49,9 +50,11 @@ export const common = {
 
   'connection.offline': 'أنت غير متصل. يُرسل ما تكتبه عند عودة الاتصال.',
   'connection.connecting': 'جارٍ الاتصال…',
-  'connection.reconnecting': 'جارٍ إعادة الاتصال…',
-  'connection.polling': 'متصل بالطريقة الأبطأ: هذه الشبكة تحجب WebSocket.',
-  'connection.back': 'عاد الاتصال',
+  'connection.unreachable': 'تعذّر الوصول إلى الخادم. يُحفظ ما تكتبه ويُرسل لاحقًا.',
+  'connection.lost': 'انقطع الاتصال. جارٍ إعادة الاتصال…',
+  'connection.restarting': 'يُعاد تشغيل الخادم. لحظات ويعود.',
+  'connection.busy': 'الخادم مشغول. ستُعاد المحاولة قريبًا.',
+  'connection.polling': 'هذه الشبكة تحجب WebSocket: قد تتأخر الرسائل قليلًا.',
 
   'help.title': 'اختصارات لوحة المفاتيح',
   'help.anywhere': 'في كل مكان',

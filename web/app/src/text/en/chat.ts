@@ -8,6 +8,7 @@ export const chat = {
   'list.empty.do': 'Find people',
   'list.unread': { one: '{count} unread message', other: '{count} unread messages' },
   'list.mentions': { one: 'You are mentioned', other: '{count} mentions of you' },
+  'list.requests': { one: '{count} friend request', other: '{count} friend requests' },
   'list.draft': 'Draft:',
   'list.you': 'You: {text}',
   'list.sender': '{name}: {text}',

@@ -35,6 +35,7 @@ export const common = {
   'error.handle.taken': 'This handle is taken. Try another one.',
   'error.password.short': 'The password needs at least 8 characters.',
   'error.password.long': 'This password is too long.',
+  'error.name.invalid': 'A name has up to 64 characters, and no control characters.',
   'error.credentials': 'Handle and password do not match.',
   'error.offline': 'The server cannot be reached. Check your connection and try again.',
   'error.slow-down': { one: 'Too many tries. Wait a second and try again.', other: 'Too many tries. Wait {count} seconds and try again.' },
@@ -44,9 +45,11 @@ export const common = {
 
   'connection.offline': 'You are offline. What you write is sent when you are back.',
   'connection.connecting': 'Connecting…',
-  'connection.reconnecting': 'Reconnecting…',
-  'connection.polling': 'Connected the slower way: this network blocks WebSocket.',
-  'connection.back': 'Connected again',
+  'connection.unreachable': 'The server cannot be reached. What you write is kept and sent later.',
+  'connection.lost': 'The connection was lost. Reconnecting…',
+  'connection.restarting': 'The server is restarting. This takes a moment.',
+  'connection.busy': 'The server is busy. Trying again soon.',
+  'connection.polling': 'This network blocks WebSocket: messages may take a moment longer.',
 
   'help.title': 'Keyboard shortcuts',
   'help.anywhere': 'Anywhere',
