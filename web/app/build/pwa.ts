@@ -37,7 +37,6 @@ export const pwa: Partial<VitePWAOptions> = {
     short_name: 'banter',
     description: 'Chat that stays yours.',
     lang: 'en',
-    dir: 'auto',
     start_url: './',
     scope: './',
     display: 'standalone',
