@@ -42,11 +42,16 @@ class Update {
   }
 }
 
-/** The worker's address as the page's policy wants it where Trusted Types are known: made by the one policy that makes addresses of scripts. */
+/** The worker's address as the page's policy wants it where Trusted Types are known: from the one policy that lets addresses of scripts through. */
 function address(): string {
-  const policy = window.trustedTypes?.createPolicy('banter-service-worker', { createScriptURL: () => WORKER });
-  // Workbox and the browser take either; their types name the string.
-  return (policy?.createScriptURL('') as unknown as string | undefined) ?? WORKER;
+  const policy = window.trustedTypes?.createPolicy('banter-service-worker', {
+    createScriptURL(url: string) {
+      if (url !== WORKER) throw new TypeError(`${url} is not the service worker`);
+      return url;
+    },
+  });
+  // Workbox and the browser take either; the types of this file know the string.
+  return (policy?.createScriptURL(WORKER) as unknown as string | undefined) ?? WORKER;
 }
 
 export const update = new Update();
