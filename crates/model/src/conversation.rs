@@ -67,6 +67,7 @@ pub struct Member {
 /// What a member may do (see [`crate::permission`]). Greater is mightier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum Role {
     /// Writes and reads.
     Member,

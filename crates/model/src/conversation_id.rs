@@ -11,6 +11,7 @@ use crate::id::{GroupId, UserId, parse_id};
 ///
 /// Text form: `d.<lower user>.<higher user>` or `g.<group>`. Binary form: [`ConversationId::to_bytes`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(type = "string"))]
 pub enum ConversationId {
     /// Two users, the lower id first. Made by [`ConversationId::direct`], which keeps the order.
     Direct(UserId, UserId),

@@ -156,6 +156,7 @@ pub struct Amendments {
 
 /// Who put one emoji on a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Reactions {
     /// The emoji.
     pub emoji: String,
@@ -165,6 +166,7 @@ pub struct Reactions {
 
 /// A member named in a text, with the place of the `@handle`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Mention {
     /// Who.
     pub user: UserId,

@@ -6,6 +6,7 @@ use crate::{Head, Ordinal, Seq, UserId};
 
 /// A place in a log together with the number of messages up to it. The greater one wins; the order of arrival is nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub struct Marker {
     /// The place.
     pub seq: Seq,

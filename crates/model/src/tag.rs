@@ -14,6 +14,7 @@ use crate::{Marker, Seq};
 /// Below 2^53, so that it is a JSON number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(type = "number"))]
 pub struct Tag(u64);
 
 /// The number is not a tag.

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 /// The body of every HTTP answer that is not a success, and the heart of an `error` frame.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct ErrorBody {
     /// A stable code: what programs look at. See [`ErrorCode`] and `banter_model::Refusal::code`.
     #[schema(example = "rate_limited")]

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// An entry of a conversation's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Event {
     /// Its place: 1, 2, 3 ... without a gap.
     pub seq: Seq,
@@ -27,6 +28,7 @@ pub struct Event {
 
 /// What was done. See [`banter_model::EventBody`] for what each means.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Content {
     /// A message, as it is now.
@@ -38,18 +40,22 @@ pub enum Content {
         reply_to: Option<Seq>,
         /// Members named in it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cfg_attr(test, ts(optional, as = "Option<Vec<Mention>>"))]
         mentions: Vec<Mention>,
         /// When it was last edited.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         edited_at: Option<Millis>,
         /// Was it deleted for everyone?
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
         redacted: bool,
         /// The emoji on it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cfg_attr(test, ts(optional, as = "Option<Vec<Reactions>>"))]
         reactions: Vec<Reactions>,
         /// The latest event that is already part of what is shown here.
         #[serde(default, skip_serializing_if = "is_zero")]
+        #[cfg_attr(test, ts(optional, as = "Option<Seq>"))]
         amended_up_to: Seq,
     },
     /// A message was written anew.
@@ -60,6 +66,7 @@ pub enum Content {
         text: String,
         /// Members named in it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cfg_attr(test, ts(optional, as = "Option<Vec<Mention>>"))]
         mentions: Vec<Mention>,
     },
     /// A message was deleted for everyone.

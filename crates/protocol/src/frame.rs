@@ -7,6 +7,7 @@ use crate::{ConversationSummary, Event};
 
 /// From a device to its gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ClientFrame {
     /// The first frame of a session.
@@ -37,11 +38,13 @@ pub enum ClientFrame {
 
 /// A frame without fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct Empty {}
 
 /// See [`ClientFrame::Hello`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct Hello {
     /// The access token.
@@ -50,6 +53,7 @@ pub struct Hello {
 
 /// See [`ClientFrame::Resume`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct Resume {
     /// The access token.
@@ -61,6 +65,7 @@ pub struct Resume {
 
 /// See [`ClientFrame::Send`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct Send {
     /// The device's number for it in this conversation.
@@ -76,6 +81,7 @@ pub struct Send {
 
 /// See [`ClientFrame::Edit`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct Edit {
     /// The device's number for it in this conversation.
@@ -90,6 +96,7 @@ pub struct Edit {
 
 /// See [`ClientFrame::Redact`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct Redact {
     /// The device's number for it in this conversation.
@@ -102,6 +109,7 @@ pub struct Redact {
 
 /// See [`ClientFrame::React`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct React {
     /// The device's number for it in this conversation.
@@ -118,6 +126,7 @@ pub struct React {
 
 /// See [`ClientFrame::Read`] and [`ClientFrame::Delivered`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct UpTo {
     /// Where.
@@ -128,6 +137,7 @@ pub struct UpTo {
 
 /// See [`ClientFrame::Typing`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct Typing {
     /// Where.
@@ -136,6 +146,7 @@ pub struct Typing {
 
 /// See [`ClientFrame::Presence`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct PresenceQuestion {
     /// Of whom; at most [`banter_model::limits::USERS_PER_QUESTION`].
@@ -144,6 +155,7 @@ pub struct PresenceQuestion {
 
 /// See [`ClientFrame::Sync`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct SyncQuestion {
     /// The `point` of the last `sync` answer that was taken in whole; everything when absent.
@@ -156,6 +168,7 @@ pub struct SyncQuestion {
 
 /// From a gateway to a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerFrame {
     /// The session stands.
@@ -187,6 +200,7 @@ pub enum ServerFrame {
         at: Millis,
         /// Members that were found in its text.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cfg_attr(test, ts(optional, as = "Option<Vec<Mention>>"))]
         mentions: Vec<Mention>,
     },
     /// Something happened in a conversation.
@@ -274,6 +288,7 @@ pub enum ServerFrame {
 
 /// Presence of one user, as far as the asker may know it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct UserPresence {
     /// Who.
     pub user: UserId,
@@ -286,6 +301,7 @@ pub struct UserPresence {
 
 /// See [`UserPresence`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum PresenceState {
     /// At least one session.
@@ -298,6 +314,7 @@ pub enum PresenceState {
 
 /// A part of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum AccountPart {
     /// Name and about line.

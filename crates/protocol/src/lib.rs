@@ -10,6 +10,8 @@ pub mod event;
 pub mod frame;
 pub mod limits;
 pub mod sync;
+#[cfg(test)]
+mod typescript;
 
 pub use error::{ErrorBody, ErrorCode};
 pub use event::{Content, Event};

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 /// One conversation of the user's, as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct ConversationSummary {
     /// Which.
     #[schema(value_type = String, example = "d.48201.48333")]
@@ -51,6 +52,7 @@ pub struct WireMarker {
 
 /// The beginning of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Preview {
     /// Its place.
     pub seq: Seq,
@@ -67,6 +69,7 @@ pub struct Preview {
 
 /// Title and members of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Group {
     /// The title.
     pub title: String,
@@ -78,6 +81,7 @@ pub struct Group {
 
 /// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct GroupMember {
     /// Who.
     #[schema(value_type = String)]
@@ -89,6 +93,7 @@ pub struct GroupMember {
 
 /// How far the other one of a direct conversation has got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Peer {
     /// Read up to here; absent when they keep that to themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]

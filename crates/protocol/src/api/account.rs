@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 /// `POST /v1/accounts`: sign up. Answers like a login.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct SignUp {
     /// The unique name: 3 to 32 of a-z, 0-9 and `_`, beginning with a letter.
@@ -23,6 +24,7 @@ pub struct SignUp {
 
 /// `POST /v1/login`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct Login {
     /// The handle.
@@ -36,6 +38,7 @@ pub struct Login {
 
 /// The answer to sign-up and login.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct LoggedIn {
     /// Who.
     #[schema(value_type = String)]
@@ -51,6 +54,7 @@ pub struct LoggedIn {
 
 /// Tokens of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Tokens {
     /// Goes into `Authorization: Bearer` and into `hello`.
     pub access_token: String,
@@ -62,6 +66,7 @@ pub struct Tokens {
 
 /// A chat server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct ChatServer {
     /// Where its API and long polling are; empty for "where you asked".
     pub url: String,
@@ -69,6 +74,7 @@ pub struct ChatServer {
 
 /// `POST /v1/refresh`. Answers with [`Tokens`].
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct Refresh {
     /// The latest refresh token of the device.
@@ -77,6 +83,7 @@ pub struct Refresh {
 
 /// A login of the user's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Device {
     /// Which.
     #[schema(value_type = String)]
@@ -93,6 +100,7 @@ pub struct Device {
 
 /// `GET /v1/devices`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Devices {
     /// All of the user's, the one used last first.
     pub devices: Vec<Device>,
@@ -100,6 +108,7 @@ pub struct Devices {
 
 /// `POST /v1/password`. Logs out all other devices.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct ChangePassword {
     /// The password so far.
@@ -110,6 +119,7 @@ pub struct ChangePassword {
 
 /// `DELETE /v1/account`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct DeleteAccount {
     /// The password, so that a borrowed phone cannot do it.
@@ -118,6 +128,7 @@ pub struct DeleteAccount {
 
 /// A user as others see them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Profile {
     /// Who.
     #[schema(value_type = String)]
@@ -135,6 +146,7 @@ pub struct Profile {
 
 /// `GET /v1/users?ids=...`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Profiles {
     /// One for each id asked for, in the same order.
     pub users: Vec<Profile>,
@@ -142,6 +154,7 @@ pub struct Profiles {
 
 /// `PATCH /v1/profile`: what is absent stays.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct ChangeProfile {
     /// The name shown.
@@ -154,6 +167,7 @@ pub struct ChangeProfile {
 
 /// `GET /v1/settings`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Settings {
     /// Who sees whether one is online, and when last.
     pub presence: Audience,
@@ -165,6 +179,7 @@ pub struct Settings {
 
 /// `PATCH /v1/settings`: what is absent stays.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct ChangeSettings {
     /// Who sees whether one is online, and when last.
@@ -180,6 +195,7 @@ pub struct ChangeSettings {
 
 /// Who sees one's presence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
     /// Everyone who is not blocked.
@@ -192,6 +208,7 @@ pub enum Audience {
 
 /// Who may write to one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Writers {
     /// Everyone who is not blocked.

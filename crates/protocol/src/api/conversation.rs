@@ -8,6 +8,7 @@ use crate::{ConversationSummary, Event};
 
 /// `GET /v1/conversations`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Conversations {
     /// A part of the user's conversations, in no particular order.
     pub conversations: Vec<ConversationSummary>,
@@ -18,6 +19,7 @@ pub struct Conversations {
 
 /// `GET /v1/conversations/{conversation}/events`: a page of history, in order of seq.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Page {
     /// The events.
     #[schema(value_type = Vec<Object>)]
@@ -34,6 +36,7 @@ pub struct Page {
 
 /// `GET /v1/conversations/{conversation}/markers`: how far each member has got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Markers {
     /// One entry for each member.
     pub members: Vec<MemberMarkers>,
@@ -41,6 +44,7 @@ pub struct Markers {
 
 /// How far a member has got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct MemberMarkers {
     /// Who.
     #[schema(value_type = String)]
@@ -54,6 +58,7 @@ pub struct MemberMarkers {
 
 /// `PUT /v1/conversations/{conversation}/read`: the user has read up to here. Answers with where the marker is now.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct MarkRead {
     /// Up to and including this event.
@@ -62,6 +67,7 @@ pub struct MarkRead {
 
 /// The answer to [`MarkRead`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct ReadMarker {
     /// Where the marker is now.
     #[schema(value_type = crate::sync::WireMarker)]
@@ -72,6 +78,7 @@ pub struct ReadMarker {
 
 /// `POST /v1/groups`. Answers with [`GroupCreated`].
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct CreateGroup {
     /// The title.
@@ -88,6 +95,7 @@ pub struct CreateGroup {
 
 /// The answer to [`CreateGroup`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct GroupCreated {
     /// The group's conversation.
     #[schema(value_type = String, example = "g.48400")]
@@ -96,6 +104,7 @@ pub struct GroupCreated {
 
 /// `PATCH /v1/groups/{group}`: what is absent stays.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct ChangeGroup {
     /// The title.
@@ -108,6 +117,7 @@ pub struct ChangeGroup {
 
 /// `POST /v1/groups/{group}/members`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct AddMembers {
     /// Who comes in.
@@ -117,6 +127,7 @@ pub struct AddMembers {
 
 /// `PUT /v1/groups/{group}/members/{user}/role`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 #[serde(deny_unknown_fields)]
 pub struct SetRole {
     /// `member`, `admin` or `owner`.
@@ -126,6 +137,7 @@ pub struct SetRole {
 
 /// The answer to every change of a group: the place of the event that it made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Changed {
     /// The event's place.
     pub seq: Seq,

@@ -8,6 +8,7 @@ use crate::frame::UserPresence;
 
 /// `GET /v1/friends`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Friends {
     /// Friends, by handle.
     pub friends: Vec<Profile>,
@@ -19,6 +20,7 @@ pub struct Friends {
 
 /// The answer to `POST /v1/friends/{user}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Friendship {
     /// What the two are now.
     pub state: FriendshipState,
@@ -26,6 +28,7 @@ pub struct Friendship {
 
 /// What two users are to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum FriendshipState {
     /// Asked, not answered.
@@ -36,6 +39,7 @@ pub enum FriendshipState {
 
 /// `GET /v1/blocks`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Blocks {
     /// Who is blocked.
     pub users: Vec<Profile>,
@@ -43,6 +47,7 @@ pub struct Blocks {
 
 /// `GET /v1/presence?ids=...`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Presences {
     /// One for each user asked for that exists.
     #[schema(value_type = Vec<Object>)]

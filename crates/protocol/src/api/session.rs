@@ -7,6 +7,7 @@ use crate::ServerFrame;
 
 /// The answer to `POST /v1/sessions`, whose body is a `hello` or `resume` frame.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct SessionOpened {
     /// The secret name of the session, for its path.
     pub session: String,
@@ -21,6 +22,7 @@ pub struct SessionOpened {
 ///
 /// It is kept until a poll with its cursor confirms it: the same question gets the same answer again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct Poll {
     /// What came, in order; empty when nothing came in time.
     #[schema(value_type = Vec<Object>)]

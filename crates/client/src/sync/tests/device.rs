@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use banter_model::{ConversationId, DeviceId, Millis, Seq, Tag, UserId};
+use banter_model::{Action, ConversationId, DeviceId, Millis, Seq, Tag, UserId};
 use banter_protocol::{ClientFrame, Content, Event};
 
+use super::recording;
 use crate::sync::{
-    ConversationState, Effect, Engine, Input, Notification, Snapshot, Window, Write, amend, redact_edit, target_of,
+    ConversationState, Effect, Engine, Input, Notification, QueueError, Snapshot, Window, Write, amend, redact_edit, target_of,
 };
 
 /// What is on the disk.
@@ -33,6 +34,14 @@ pub struct Device {
     pub notifications: Vec<Notification>,
     pub to_send: Vec<ClientFrame>,
     pub to_fetch: Vec<(u64, ConversationId, Window)>,
+    /// Where it is recorded, if it is.
+    record: Option<usize>,
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        recording::end(self.record, &self.disk);
+    }
 }
 
 impl Device {
@@ -52,6 +61,7 @@ impl Device {
             notifications: vec![],
             to_send: vec![],
             to_fetch: vec![],
+            record: recording::begin(user, id, from_the_start),
         };
         device.work(true);
         device
@@ -59,6 +69,7 @@ impl Device {
 
     /// The process dies and starts again from its disk.
     pub fn kill(&mut self) {
+        recording::killed(self.record);
         self.engine = engine(self.user, self.id, self.from_the_start, &self.disk);
         self.told.clear();
         self.to_send.clear();
@@ -68,18 +79,34 @@ impl Device {
     }
 
     pub fn handle(&mut self, now: Millis, input: Input) {
-        self.engine.handle(now, input);
-        self.work(true);
+        self.take(now, input, true);
         while self.engine.deadline().is_some_and(|deadline| deadline <= now) {
-            self.engine.handle(now, Input::Tick);
-            self.work(true);
+            self.take(now, Input::Tick, true);
         }
     }
 
+    /// Takes one input and does what comes of it. A process killed after storing does not tell of it.
+    pub fn take(&mut self, now: Millis, input: Input, survives: bool) {
+        recording::input(self.record, now, &input);
+        self.engine.handle(now, input);
+        self.work(survives);
+    }
+
+    /// Puts an action into the outbox.
+    pub fn queue(&mut self, now: Millis, conversation: ConversationId, action: Action) -> Result<Tag, QueueError> {
+        let record = recording::action(self.record, now, conversation, &action);
+        let result = self.engine.queue(now, conversation, action);
+        recording::queued(record, &result);
+        self.work(true);
+        result
+    }
+
     /// Does what the engine wants: stores, then sends and tells. A process killed after storing does only the former.
-    pub fn work(&mut self, survives: bool) {
+    fn work(&mut self, survives: bool) {
         let mut look_ups = vec![];
-        for effect in self.engine.take_effects() {
+        let effects = self.engine.take_effects();
+        recording::effects(self.record, &effects, self.engine.deadline());
+        for effect in effects {
             match effect {
                 Effect::Send(frame) => self.to_send.push(frame),
                 Effect::Fetch { request, conversation, window } => self.to_fetch.push((request, conversation, window)),
@@ -104,8 +131,7 @@ impl Device {
         for (conversation, tag) in look_ups {
             let found = self.disk.events.values().find(|event| event.device == self.id && event.tag == Some(tag));
             let found = found.map(|event| (event.seq, event.id, event.at));
-            self.engine.handle(0, Input::LookedUp { conversation, tag, found });
-            self.work(survives);
+            self.take(0, Input::LookedUp { conversation, tag, found }, survives);
         }
     }
 

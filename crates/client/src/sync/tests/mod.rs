@@ -1,9 +1,12 @@
 //! The engine against a small server that keeps the same rules as the real one, and against everything that can go wrong between.
 
 mod device;
+mod model_vectors;
+mod recording;
 mod scenarios;
 pub(crate) mod server;
 mod simulation;
+mod vectors;
 
 /// SplitMix64: the same seed gives the same run.
 pub(crate) struct Random(pub u64);

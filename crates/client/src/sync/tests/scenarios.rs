@@ -42,9 +42,7 @@ fn page(device: &mut Device, from: u64, to: u64, head_seq: u64) -> Window {
 
 fn send(device: &mut Device, text: &str) -> u64 {
     let action = Action::Send { text: text.into(), reply_to: None, mentions: vec![] };
-    let tag = device.engine.queue(0, DIRECT, action).unwrap();
-    device.work(true);
-    tag.get()
+    device.queue(0, DIRECT, action).unwrap().get()
 }
 
 fn sent_tags(device: &mut Device) -> Vec<u64> {
@@ -56,7 +54,7 @@ fn sent_tags(device: &mut Device) -> Vec<u64> {
 }
 
 #[test]
-fn far_behind_the_newest_comes_first_and_is_told_last() {
+pub fn far_behind_the_newest_comes_first_and_is_told_last() {
     let mut device = Device::new(1, 10, true);
     welcome(&mut device);
     live(&mut device, 0, 1_000);
@@ -75,7 +73,7 @@ fn far_behind_the_newest_comes_first_and_is_told_last() {
 }
 
 #[test]
-fn preview_and_mentions_do_not_miss_what_is_in_a_gap() {
+pub fn preview_and_mentions_do_not_miss_what_is_in_a_gap() {
     let mut device = Device::new(1, 10, true);
     welcome(&mut device);
     live(&mut device, 0, 1);
@@ -94,7 +92,7 @@ fn preview_and_mentions_do_not_miss_what_is_in_a_gap() {
 }
 
 #[test]
-fn a_group_is_followed_from_where_the_user_came_in_however_far_they_have_read_elsewhere() {
+pub fn a_group_is_followed_from_where_the_user_came_in_however_far_they_have_read_elsewhere() {
     let mut device = Device::new(1, 10, false);
     welcome(&mut device);
     let conversation = ConversationId::Group(banter_model::GroupId(7));
@@ -121,7 +119,7 @@ fn a_group_is_followed_from_where_the_user_came_in_however_far_they_have_read_el
 }
 
 #[test]
-fn nothing_is_asked_for_without_a_session_nor_before_the_server_wants_it() {
+pub fn nothing_is_asked_for_without_a_session_nor_before_the_server_wants_it() {
     let mut device = Device::new(1, 10, true);
     welcome(&mut device);
     live(&mut device, 0, 5);
@@ -146,7 +144,7 @@ fn nothing_is_asked_for_without_a_session_nor_before_the_server_wants_it() {
 }
 
 #[test]
-fn an_answer_older_than_a_live_event_does_not_bring_anybody_back_in() {
+pub fn an_answer_older_than_a_live_event_does_not_bring_anybody_back_in() {
     let mut device = Device::new(1, 10, false);
     welcome(&mut device);
     let conversation = ConversationId::Group(banter_model::GroupId(7));
@@ -178,7 +176,7 @@ fn an_answer_older_than_a_live_event_does_not_bring_anybody_back_in() {
 }
 
 #[test]
-fn a_page_older_than_what_was_told_does_not_undo_amendments() {
+pub fn a_page_older_than_what_was_told_does_not_undo_amendments() {
     let mut device = Device::new(1, 10, true);
     welcome(&mut device);
     live(&mut device, 0, 1);
@@ -191,7 +189,7 @@ fn a_page_older_than_what_was_told_does_not_undo_amendments() {
 }
 
 #[test]
-fn later_means_the_same_tag_later_and_nothing_new_before_it() {
+pub fn later_means_the_same_tag_later_and_nothing_new_before_it() {
     let mut device = Device::new(1, 10, true);
     welcome(&mut device);
     assert_eq!((send(&mut device, "one"), sent_tags(&mut device)), (1, vec![1]));
@@ -216,7 +214,7 @@ fn later_means_the_same_tag_later_and_nothing_new_before_it() {
 }
 
 #[test]
-fn a_stale_tag_is_looked_up_in_the_history() {
+pub fn a_stale_tag_is_looked_up_in_the_history() {
     for (with_event, answers) in [(true, (1, 0)), (false, (0, 1))] {
         let mut device = Device::new(1, 10, true);
         welcome(&mut device);
@@ -241,7 +239,7 @@ fn a_stale_tag_is_looked_up_in_the_history() {
 }
 
 #[test]
-fn markers_go_out_once_a_second_and_again_after_a_break() {
+pub fn markers_go_out_once_a_second_and_again_after_a_break() {
     let mut device = Device::new(1, 10, true);
     welcome(&mut device);
     device.to_send.clear();
@@ -264,7 +262,7 @@ fn markers_go_out_once_a_second_and_again_after_a_break() {
 }
 
 #[test]
-fn a_marker_sent_shortly_before_device_and_server_died_is_sent_by_the_next_run() {
+pub fn a_marker_sent_shortly_before_device_and_server_died_is_sent_by_the_next_run() {
     let read = |device: &mut Device| {
         let sent = std::mem::take(&mut device.to_send);
         sent.into_iter().filter(|frame| matches!(frame, ClientFrame::Read(up_to) if up_to.seq == 3)).count()
@@ -285,7 +283,7 @@ fn a_marker_sent_shortly_before_device_and_server_died_is_sent_by_the_next_run()
 }
 
 #[test]
-fn the_point_is_kept_only_after_the_last_part() {
+pub fn the_point_is_kept_only_after_the_last_part() {
     let mut device = Device::new(1, 10, true);
     welcome(&mut device);
     device.handle(0, Input::Frame(ServerFrame::Resync {}));
@@ -300,7 +298,7 @@ fn the_point_is_kept_only_after_the_last_part() {
 }
 
 #[test]
-fn typing_ends_by_itself_or_with_a_message() {
+pub fn typing_ends_by_itself_or_with_a_message() {
     let mut device = Device::new(1, 10, true);
     welcome(&mut device);
     live(&mut device, 0, 1);

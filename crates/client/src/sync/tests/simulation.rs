@@ -120,8 +120,7 @@ impl World {
             },
             _ => Action::Send { text: format!("{} of {}", self.written, device.id), reply_to: None, mentions: vec![] },
         };
-        device.engine.queue(self.now, conversation, action).unwrap();
-        device.work(true);
+        device.queue(self.now, conversation, action).unwrap();
     }
 
     /// The server takes a frame of a session, or answers wait.
@@ -189,8 +188,7 @@ impl World {
                 // Half of the time it dies between storing what a frame brings and telling anybody.
                 let last = self.sessions[index].as_mut().and_then(|session| session.down.pop_front());
                 if let Some(frame) = last.filter(|_| self.random.chance(50)) {
-                    self.devices[index].engine.handle(self.now, Input::Frame(frame));
-                    self.devices[index].work(false);
+                    self.devices[index].take(self.now, Input::Frame(frame), false);
                 }
                 self.cut(index);
                 self.devices[index].kill();
@@ -352,7 +350,7 @@ impl World {
     }
 }
 
-fn run(seed: u64, steps: u64) {
+pub fn run(seed: u64, steps: u64) {
     let mut world = World::new(seed);
     for (id, earlier_history) in [(GROUP, false), (OPEN_GROUP, true)] {
         let members = vec![UserId(2), UserId(3)];
