@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { around, earlier, later, MOST, SCREENFUL, spanOf, STEP, type Edges } from './drawn.ts';
+import { around, earlier, edgesOf, later, MOST, SCREENFUL, spanOf, STEP, type Edges } from './drawn.ts';
 import type { Row } from './rows.ts';
 
 /** Rows of items `from` to `to`, with a day's separator before every fifth and before the first. */
@@ -49,7 +49,11 @@ describe('what is drawn', () => {
       expect(spanOf(all, edges).to - spanOf(all, edges).from).toBeLessThanOrEqual(MOST);
       expect(step).toBeLessThan(200);
     }
-    expect(edges.last).toBeUndefined();
+  });
+
+  it('does not move with the end once it has an edge there', () => {
+    const edges = edgesOf(rows(1, 40), spanOf(rows(1, 40), {}));
+    expect(keys(rows(1, 140), edges).at(-1)).toBe('m40');
   });
 
   it('has the surroundings of what was jumped to', () => {

@@ -7,7 +7,7 @@ import type { Row } from './rows.ts';
 export interface Edges {
   /** The first row drawn; a screenful before the last when absent. */
   readonly first?: string;
-  /** The last row drawn; absent at the end, where what comes is drawn as it comes. */
+  /** The last row drawn; absent to follow the end, where what comes is drawn as it comes. */
   readonly last?: string;
 }
 
@@ -35,12 +35,12 @@ export function spanOf(rows: readonly Row[], edges: Edges): Span {
   return { from: Math.max(from, to - MOST), to };
 }
 
-/** The edges of a span. Separators are no edges: they move when rows are put before them. */
+/** The edges of a span, which stay where they are. Separators are no edges: they move when rows are put before them. */
 export function edgesOf(rows: readonly Row[], { from, to }: Span): Edges {
   let first = from;
   while (first < to - 1 && separates(rows[first])) first += 1;
   const edge = rows[first];
-  const last = to >= rows.length ? undefined : rows[to - 1];
+  const last = rows[to - 1];
   return { ...(edge ? { first: edge.key } : {}), ...(last ? { last: last.key } : {}) };
 }
 
