@@ -8,11 +8,13 @@ import { app, clock } from './state/app.svelte.ts';
 import { look } from './state/theme.svelte.ts';
 import { speech } from './text/text.svelte.ts';
 import { router } from './router.svelte.ts';
+import { followKeyboard } from './viewport.ts';
 
 const target = document.getElementById('app');
 if (!target) throw new Error('the page has no #app');
 
 look.start();
+followKeyboard();
 router.start();
 clock.start();
 install.start();

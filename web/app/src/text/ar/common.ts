@@ -73,6 +73,7 @@ export const common = {
   'help.react': 'التفاعل مع الرسالة',
   'help.edit': 'تعديل الرسالة',
   'help.delete': 'حذف الرسالة',
+  'help.to-messages': 'إلى الرسائل',
   'help.messages': 'التنقل بين الرسائل',
   'help.newest': 'إلى أحدث رسالة',
   'help.leave': 'إغلاق، أو العودة إلى القائمة',

@@ -68,6 +68,7 @@ export const common = {
   'help.react': 'React to the message',
   'help.edit': 'Edit the message',
   'help.delete': 'Delete the message',
+  'help.to-messages': 'To the messages',
   'help.messages': 'Move among the messages',
   'help.newest': 'To the newest message',
   'help.leave': 'Close, or back to the list',
