@@ -66,13 +66,11 @@ export interface ClientOptions {
   readonly environment?: Partial<Environment>;
 }
 
-/** What the client needs of its surroundings. Each defaults to the global of that name. */
+/** What the client needs of its surroundings. Each defaults to the global of that name. IndexedDB is always the global one. */
 export interface Environment {
   readonly fetch: typeof fetch;
   /** `undefined` forbids WebSocket: long polling is used. */
   readonly WebSocket: (new (url: string) => WebSocket) | undefined;
-  readonly indexedDB: IDBFactory;
-  readonly IDBKeyRange: typeof IDBKeyRange;
   /** For several tabs on one device. Without it, this client acts as the only one. */
   readonly locks: Pick<LockManager, "request"> | undefined;
   /** For several tabs on one device. */
