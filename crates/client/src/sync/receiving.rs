@@ -73,13 +73,14 @@ impl Engine {
         if next || extends {
             state.note(me, &event);
             state.known.insert(seq, seq);
+            if next {
+                // Before its arrival is noted: what is not stored without a gap is not said to have arrived.
+                state.have = Some(seq);
+            }
             let current = state.follow_roster(me, &event);
             self.take_answer(id, &event);
             self.arrived(now, id, &event);
             if next {
-                if let Some(state) = self.conversations.get_mut(&id) {
-                    state.have = Some(seq);
-                }
                 self.write(Write::Append { conversation: id, event: Arc::new(event) });
                 self.deliver(id, now);
             } else {

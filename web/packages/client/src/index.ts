@@ -11,5 +11,5 @@
  * ```
  */
 export type * from "./api.js";
-export * from "./rules.js";
 export { openClient } from "./open.js";
+export * from "./rules.js";

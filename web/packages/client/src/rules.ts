@@ -6,7 +6,15 @@ import * as protocol from "./protocol/index.js";
 
 export { findMentions, type MentionCandidate, mentionAt } from "./model/mention.js";
 export {
-  checkAbout, checkDisplayName, checkHandle, checkPassword, checkReaction, checkText, checkTitle, countCharacters, normaliseHandle,
+  checkAbout,
+  checkDisplayName,
+  checkHandle,
+  checkPassword,
+  checkReaction,
+  checkText,
+  checkTitle,
+  countCharacters,
+  normaliseHandle,
 } from "./model/text.js";
 
 /** Limits of texts, names and pages, generated from the server's. */

@@ -262,6 +262,15 @@ pub fn markers_go_out_once_a_second_and_again_after_a_break() {
 }
 
 #[test]
+pub fn a_single_message_is_said_to_have_arrived_at_once() {
+    let mut device = Device::new(1, 10, true);
+    welcome(&mut device);
+    device.to_send.clear();
+    live(&mut device, 0, 1);
+    assert!(matches!(device.to_send[..], [ClientFrame::Delivered(ref up_to)] if up_to.seq == 1));
+}
+
+#[test]
 pub fn a_marker_sent_shortly_before_device_and_server_died_is_sent_by_the_next_run() {
     let read = |device: &mut Device| {
         let sent = std::mem::take(&mut device.to_send);

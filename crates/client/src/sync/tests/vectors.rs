@@ -39,7 +39,7 @@ fn lines(name: &str, records: Vec<Record>) -> String {
 
 #[test]
 fn vectors_of_scenarios() {
-    let all: [(&str, fn()); 12] = [
+    let all: [(&str, fn()); 13] = [
         ("far_behind_the_newest_comes_first_and_is_told_last", scenarios::far_behind_the_newest_comes_first_and_is_told_last),
         ("preview_and_mentions_do_not_miss_what_is_in_a_gap", scenarios::preview_and_mentions_do_not_miss_what_is_in_a_gap),
         (
@@ -64,6 +64,7 @@ fn vectors_of_scenarios() {
         ),
         ("a_stale_tag_is_looked_up_in_the_history", scenarios::a_stale_tag_is_looked_up_in_the_history),
         ("markers_go_out_once_a_second_and_again_after_a_break", scenarios::markers_go_out_once_a_second_and_again_after_a_break),
+        ("a_single_message_is_said_to_have_arrived_at_once", scenarios::a_single_message_is_said_to_have_arrived_at_once),
         (
             "a_marker_sent_shortly_before_device_and_server_died_is_sent_by_the_next_run",
             scenarios::a_marker_sent_shortly_before_device_and_server_died_is_sent_by_the_next_run,

@@ -97,7 +97,8 @@ export function checkPassword(password: string): Refusal | undefined {
 
 /** What is wrong with the emoji of a reaction. */
 export function checkReaction(emoji: string): Refusal | undefined {
-  const fits = emoji !== "" && encoder.encode(emoji).length <= protocol.REACTION_BYTES && !ASCII.test(emoji) && !STRANGE_IN_EMOJI.test(emoji);
+  const fits =
+    emoji !== "" && encoder.encode(emoji).length <= protocol.REACTION_BYTES && !ASCII.test(emoji) && !STRANGE_IN_EMOJI.test(emoji);
   return fits ? undefined : refusal("invalid_reaction");
 }
 

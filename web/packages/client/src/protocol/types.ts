@@ -1,5 +1,14 @@
 // Generated from crates/protocol and crates/model. Not to be edited: see crates/protocol/src/typescript.rs.
 
+/** An event's place in its conversation: 1, 2, 3 ... without a gap. */
+export type Seq = number;
+
+/** How many messages there are up to and including an event. */
+export type Ordinal = number;
+
+/** Milliseconds since the Unix epoch. */
+export type Millis = number;
+
 /**
  * A person with an account.
  */
@@ -151,7 +160,7 @@ reply_to?: number,
 /**
  * Members named in it.
  */
-mentions: Array<Mention>, 
+mentions?: Array<Mention>, 
 /**
  * When it was last edited.
  */
@@ -159,15 +168,15 @@ edited_at?: number,
 /**
  * Was it deleted for everyone?
  */
-redacted: boolean, 
+redacted?: boolean, 
 /**
  * The emoji on it.
  */
-reactions: Array<Reactions>, 
+reactions?: Array<Reactions>, 
 /**
  * The latest event that is already part of what is shown here.
  */
-amended_up_to: number, } | { "kind": "edit", 
+amended_up_to?: number, } | { "kind": "edit", 
 /**
  * The message.
  */
@@ -179,7 +188,7 @@ text: string,
 /**
  * Members named in it.
  */
-mentions: Array<Mention>, } | { "kind": "redaction", 
+mentions?: Array<Mention>, } | { "kind": "redaction", 
 /**
  * The message.
  */
@@ -448,7 +457,7 @@ at: number,
 /**
  * Members that were found in its text.
  */
-mentions: Array<Mention>, } | { "type": "event", 
+mentions?: Array<Mention>, } | { "type": "event", 
 /**
  * Where.
  */

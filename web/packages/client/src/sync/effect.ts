@@ -1,6 +1,18 @@
 /** What goes into the engine and what it wants done. Mirrors `crates/client/src/sync/effect.rs`; the JSON of the shared vectors has these shapes. */
 import type {
-  AccountPart, ClientFrame, ConversationId, DeviceId, ErrorBody, Event, EventId, Marker, Page, ServerFrame, Tag, UserId, UserPresence,
+  AccountPart,
+  ClientFrame,
+  ConversationId,
+  DeviceId,
+  ErrorBody,
+  Event,
+  EventId,
+  Marker,
+  Page,
+  ServerFrame,
+  Tag,
+  UserId,
+  UserPresence,
 } from "../protocol/index.js";
 import type { StoredConversation } from "./state.js";
 

@@ -14,8 +14,8 @@ import * as pulling from "./pulling.js";
 import * as receiving from "./receiving.js";
 import { SortedSet } from "./sorted.js";
 import { ConversationState } from "./state.js";
-import { Syncing } from "./syncing.js";
 import * as syncing from "./syncing.js";
+import { Syncing } from "./syncing.js";
 import * as writing from "./writing.js";
 
 /**

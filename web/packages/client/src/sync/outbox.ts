@@ -1,6 +1,7 @@
 /** What the device has written and has no answer to yet, for one conversation. Mirrors `outbox.rs`. */
-import { checkReaction, checkText } from "../model/text.js";
+
 import type { Refusal } from "../api.js";
+import { checkReaction, checkText } from "../model/text.js";
 import { type Content, type ConversationId, type Mention, type Tag, UNANSWERED_PER_CONVERSATION } from "../protocol/index.js";
 import type { Action, CommandFrame } from "./effect.js";
 
@@ -104,7 +105,9 @@ export function frameOf(conversation: ConversationId, tag: Tag, action: Action):
 export function actionOf(frame: CommandFrame): Action {
   switch (frame.type) {
     case "send":
-      return frame.reply_to === undefined ? { type: "send", text: frame.text } : { type: "send", text: frame.text, reply_to: frame.reply_to };
+      return frame.reply_to === undefined
+        ? { type: "send", text: frame.text }
+        : { type: "send", text: frame.text, reply_to: frame.reply_to };
     case "edit":
       return { type: "edit", target: frame.target, text: frame.text };
     case "redact":

@@ -2,8 +2,8 @@
 import type { ConversationId, Page } from "../protocol/index.js";
 import type { Input, Window } from "./effect.js";
 import type { Engine } from "./engine.js";
-import { sendArrived, deliver, takeAnswer } from "./receiving.js";
 import { Ranges } from "./ranges.js";
+import { deliver, sendArrived, takeAnswer } from "./receiving.js";
 import type { ConversationState } from "./state.js";
 import { askSoon } from "./syncing.js";
 import { lookUpStale } from "./writing.js";

@@ -59,11 +59,12 @@ export function takeEvent(engine: Engine, now: number, id: ConversationId, event
   if (next || extendsLast) {
     state.note(me, event);
     state.known.insert(seq, seq);
+    // Before its arrival is noted: what is not stored without a gap is not said to have arrived.
+    if (next) state.have = seq;
     const current = state.followRoster(me, event);
     takeAnswer(engine, id, event);
     sendArrived(engine, now, id, event);
     if (next) {
-      state.have = seq;
       engine.write({ type: "append", conversation: id, event });
       deliver(engine, id, now);
     } else {
