@@ -219,6 +219,19 @@ describe.skipIf(!isBuilt)("with a server", () => {
     await until(theirs.state, (state) => texts(state).join() === "before,one,two", "once and in order");
   });
 
+  test("a server that restarts says so, and clients come back by themselves", async () => {
+    const [ada, bob] = [await somebody(), await somebody()];
+    const direct = ada.client.directWith(bob.user);
+    const timeline = bob.client.openTimeline(direct);
+    const restarting = until(ada.client.connection, (one) => one.state === "waiting" && one.reason === "restarting", "restarting");
+    await server.stop("SIGTERM");
+    await restarting;
+    await server.run();
+    await ada.client.send(direct, "back again");
+    await until(timeline.state, (state) => texts(state).join() === "back again", "through the new server");
+    expect(ada.client.connection.value).toMatchObject({ state: "online", transport: "websocket" });
+  });
+
   test("long polling where WebSocket is blocked", async () => {
     class Blocked extends EventTarget {
       readonly readyState = 3;

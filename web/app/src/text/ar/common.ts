@@ -54,6 +54,7 @@ export const common = {
   'connection.lost': 'انقطع الاتصال. جارٍ إعادة الاتصال…',
   'connection.restarting': 'يُعاد تشغيل الخادم. لحظات ويعود.',
   'connection.busy': 'الخادم مشغول. ستُعاد المحاولة قريبًا.',
+  'connection.catching-up': 'جارٍ جلب الجديد',
   'connection.polling': 'هذه الشبكة تحجب WebSocket: قد تتأخر الرسائل قليلًا.',
 
   'help.title': 'اختصارات لوحة المفاتيح',

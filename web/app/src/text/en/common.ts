@@ -49,6 +49,7 @@ export const common = {
   'connection.lost': 'The connection was lost. Reconnecting…',
   'connection.restarting': 'The server is restarting. This takes a moment.',
   'connection.busy': 'The server is busy. Trying again soon.',
+  'connection.catching-up': 'Catching up',
   'connection.polling': 'This network blocks WebSocket: messages may take a moment longer.',
 
   'help.title': 'Keyboard shortcuts',

@@ -129,8 +129,8 @@ export class TimelineWindow implements Timeline {
     const { read, head } = stored;
     if (this.place.at === "seq") {
       await this.jump(this.place.seq).catch(() => undefined);
-    } else if (this.place.at === "unread" && head.ordinal > read.ordinal && read.seq > 0) {
-      const shown = await this.show({ type: "around", seq: read.seq + 1 }).catch(() => undefined);
+    } else if (this.place.at === "unread" && head.ordinal > read.ordinal) {
+      const shown = await this.show({ type: "around", seq: Math.max(read.seq + 1, stored.first_seq) }).catch(() => undefined);
       if (shown !== undefined) this.setFirstUnread(read.seq);
     } else {
       const shown = await this.show({ type: "newest" }).catch(() => undefined);

@@ -224,7 +224,13 @@ export class Core {
   private async restart(error: ClientFailure): Promise<void> {
     const { device } = this;
     if (device === undefined || this.stopped) return;
-    const message = error.message;
+    const { code, message } = error;
+    if (code === "closed") {
+      // Another tab leads: it stores and sends what this one cannot.
+      this.emit([{ type: "connection", connection: { state: "waiting", retryAt: Number.MAX_SAFE_INTEGER, reason: "lost", message } }]);
+      await this.stop();
+      return;
+    }
     this.emit([
       { type: "connection", connection: { state: "waiting", retryAt: this.environment.now() + AGAIN_MS, reason: "lost", message } },
     ]);

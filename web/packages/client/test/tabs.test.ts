@@ -1,0 +1,85 @@
+/** Who leads when something goes wrong. */
+import { afterEach, expect, test } from "vitest";
+import { Core } from "../src/core/core.js";
+import { environmentOf } from "../src/environment.js";
+import { type Client, openClient } from "../src/index.js";
+import { openDatabase } from "../src/storage/database.js";
+import { Locks, until } from "./browser.js";
+
+const closing: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+/** A server that logs anybody in and is gone afterwards. */
+const fetch: typeof globalThis.fetch = async (input) => {
+  if (!String(input).endsWith("/v1/login")) throw new TypeError("there is no server");
+  const tokens = { access_token: "a", expires_at: Number.MAX_SAFE_INTEGER, refresh_token: "r" };
+  return Response.json({ user: "1", device: "10", tokens, servers: [] });
+};
+
+async function tab(database: string, locks: Locks, more: object = {}): Promise<Client> {
+  const client = await openClient({ server: "http://127.0.0.1:1", database, environment: { fetch, WebSocket: undefined, locks, ...more } });
+  closing.push(() => client.close());
+  return client;
+}
+
+test("a leader that was replaced stores nothing any more", async () => {
+  const client = await tab("fenced", new Locks());
+  await client.logIn({ handle: "ada", password: "correct horse" });
+  expect(await client.send("d.1.2", "one")).toBe(1);
+  const database = await openDatabase("fenced", () => undefined);
+  const environment = { ...environmentOf(), fetch, WebSocket: undefined };
+  const core = await Core.start(environment, database, "http://127.0.0.1:1", () => undefined);
+  closing.push(async () => {
+    await core.stop();
+    database.close();
+  });
+  await expect(client.send("d.1.2", "two")).rejects.toMatchObject({ code: "closed" });
+  expect(await core.call("other", "queue", ["key", "d.1.2", { type: "send", text: "three" }])).toBe(2);
+  expect(await core.call("other", "queue", ["key", "d.1.2", { type: "send", text: "three" }]), "asked again").toBe(2);
+  expect((await database.getAll("outbox")).map((entry) => entry.tag)).toEqual([1, 2]);
+});
+
+test("a leader that says nothing is replaced by force", async () => {
+  const locks = new Locks();
+  let stolen = false;
+  const frozen = locks
+    .request("banter frozen", {}, () => new Promise(() => undefined))
+    .catch(() => {
+      stolen = true;
+    });
+  const began = Date.now();
+  // Twenty times as fast.
+  const client = await tab("frozen", locks, { now: () => began + (Date.now() - began) * 20 });
+  await frozen;
+  expect(stolen).toBe(true);
+  await client.logIn({ handle: "ada", password: "correct horse" });
+  expect(client.account.value).toMatchObject({ state: "signed_in", user: "1", device: "10", handle: "ada" });
+});
+
+test("the next tab goes on where the last one was, without a server", async () => {
+  const locks = new Locks();
+  const first = await tab("goes on", locks);
+  const second = await tab("goes on", locks);
+  await second.logIn({ handle: "@Ada", password: "correct horse" });
+  await until(first.account, (account) => account.state === "signed_in", "logged in in the other tab as well");
+  await first.send("d.1.2", "hello");
+  first.setDraft("d.1.3", { text: "dear" });
+  await until(second.conversations, (list) => list.length === 2, "a message and a draft");
+  await first.close();
+  await until(second.connection, (one) => one.state === "waiting", "tried by the new leader");
+  await second.send("d.1.2", "world");
+  const timeline = second.openTimeline("d.1.2");
+  const state = await until(timeline.state, (one) => one.items.length === 2, "both");
+  expect(state.items.map((item) => item.kind === "message" && [item.text, item.status, item.tag])).toEqual([
+    ["hello", "sending", 1],
+    ["world", "sending", 2],
+  ]);
+  await second.close();
+  const third = await tab("goes on", locks);
+  expect(third.conversations.value.map((one) => one.sending)).toContain(2);
+  expect(await third.cancel("d.1.2", 2), "a run before may have sent it").toBe(false);
+  await expect(third.logIn({ handle: "bob", password: "correct horse" })).rejects.toMatchObject({ code: "closed" });
+});
