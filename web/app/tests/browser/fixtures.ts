@@ -33,7 +33,7 @@ export class Person {
 
   /** The pane with the conversations. */
   get list(): Locator {
-    return this.page.getByRole('navigation', { name: 'Chats' });
+    return this.page.getByLabel('Chats', { exact: true });
   }
 
   /** A screen, by its address within the app: `people`, `settings/devices`. */

@@ -59,7 +59,7 @@ test('a group that shows newcomers what was said before', async ({ person }) => 
   const bob = await person('Bob');
   await ada.go('groups/new');
   await ada.page.getByRole('textbox', { name: 'Name of the group' }).fill('Open book');
-  await ada.page.getByRole('switch', { name: /Newcomers see earlier messages/ }).check();
+  await ada.page.getByText('Newcomers see earlier messages').click();
   await ada.page.getByRole('button', { name: 'Create group' }).click();
   await ada.write('said before Bob came');
   await ada.page.getByRole('button', { name: 'About this conversation' }).click();

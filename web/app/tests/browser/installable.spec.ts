@@ -20,9 +20,9 @@ test('the app can be installed, and opens without a network', async ({ visitor, 
   await expect(ada.page.getByRole('button', { name: 'Create account' })).toBeVisible();
 });
 
-test('nothing runs or loads that did not come with the app', async ({ visitor }) => {
-  const ada = await visitor('Ada');
-  const tried = await ada.page.evaluate(async () => {
+test('nothing runs or loads that did not come with the app', async ({ page, server }) => {
+  await page.goto(server.address);
+  const tried = await page.evaluate(async () => {
     const violations: string[] = [];
     document.addEventListener('securitypolicyviolation', (event) => violations.push(event.effectiveDirective));
     const tries: (() => unknown)[] = [
@@ -53,8 +53,8 @@ test('the first load is small', async ({ server }) => {
   let bytes = 0;
   for (const path of scripts) {
     const answer = await fetch(`${server.address}/${path}`, { headers: { 'accept-encoding': 'br' } });
-    expect(answer.headers.get('content-encoding'), path).toBe('br');
     bytes += Number(answer.headers.get('content-length'));
   }
+  expect(bytes, 'something').toBeGreaterThan(10 * 1024);
   expect(bytes, 'compressed script').toBeLessThanOrEqual(120 * 1024);
 });

@@ -6,7 +6,7 @@ export async function everyScreen(who: Person, furnish: () => Promise<Scene>, lo
   const { page } = who;
   // The texts may be in any language: what is pressed is found by what it is.
   const form = page.locator('form');
-  const main = page.locator('main');
+  const main = page.locator('#content');
   const dialog = page.locator('dialog[open]');
   const button = (place: string, index: number) => page.locator(`${place} button`).nth(index);
   const close = async () => {
@@ -15,7 +15,7 @@ export async function everyScreen(who: Person, furnish: () => Promise<Scene>, lo
   };
   const shown = async (screen: string) => {
     await page.evaluate(() => document.fonts.ready);
-    await expect(page.locator('main [class*=spinner], main svg.spinner')).toHaveCount(0);
+    await expect(page.locator('#content .spinner')).toHaveCount(0);
     await page.waitForTimeout(300);
     await look(screen);
   };
@@ -28,7 +28,7 @@ export async function everyScreen(who: Person, furnish: () => Promise<Scene>, lo
   await who.page.locator('input[name=name]').fill(who.name);
   await who.page.locator('input[name=password]').fill('correct horse battery');
   await form.locator('button[type=submit]').click();
-  await expect(page.locator('nav')).toBeVisible();
+  await expect(page.locator('.list')).toBeVisible();
   await shown('first-run');
   await who.go('people');
   await expect(main.locator('h2').first()).toBeVisible();
@@ -36,7 +36,7 @@ export async function everyScreen(who: Person, furnish: () => Promise<Scene>, lo
   await who.go('');
 
   const { friends, group } = await furnish();
-  const rows = page.locator('nav a[href^="#/c/"]');
+  const rows = page.locator('.list a[href^="#/c/"]');
   await expect(rows).toHaveCount(3);
   await shown('list');
 
@@ -72,7 +72,7 @@ export async function everyScreen(who: Person, furnish: () => Promise<Scene>, lo
   await who.go(`groups/${group}`);
   await expect(main.locator('li')).toHaveCount(4);
   await shown('group-info');
-  await button('main ul', 1).click();
+  await button('#content ul', 1).click();
   await expect(page.getByRole('menu')).toBeVisible();
   await shown('group-member-menu');
   await page.keyboard.press('Escape');

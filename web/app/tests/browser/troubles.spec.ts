@@ -154,7 +154,8 @@ test('a draft is there again after a reload', async ({ person, server }) => {
   await ada.find({ handle: 'bob', name: 'Bob' });
   await ada.composer.fill('I was about to say');
   await ada.go('');
+  await expect(ada.row('Bob')).toContainText('I was about to say');
   await ada.page.reload();
-  await ada.find({ handle: 'bob', name: 'Bob' });
+  await ada.open('Bob');
   await expect(ada.composer).toHaveValue('I was about to say');
 });

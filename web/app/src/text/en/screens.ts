@@ -115,7 +115,7 @@ export const screens = {
   'settings.devices.unnamed': 'Unnamed device',
   'settings.devices.used': 'Used {time}, since {since}',
   'settings.devices.revoke': 'Log out',
-  'settings.devices.revoke.of': 'Log {name} out',
+  'settings.devices.revoke.of': 'Log out {name}',
   'settings.devices.revoke.title': 'Log “{name}” out?',
   'settings.devices.revoke.text': 'It has to log in again. What it has stored is deleted when it next reaches the server.',
   'settings.devices.revoked': 'Logged out.',
