@@ -7,7 +7,7 @@ export function followKeyboard(): void {
   if (!viewport) return;
   const fit = () => {
     // A user who zooms in wants to see a part, not a smaller page.
-    if (viewport.scale > 1.01) return;
+    if (Math.abs(viewport.scale - 1) > 0.01) return;
     document.documentElement.style.setProperty('--height', `${viewport.height}px`);
     if (viewport.offsetTop > 0) window.scrollTo(0, 0);
   };

@@ -50,7 +50,7 @@ export const common = {
 
   'connection.offline': 'أنت غير متصل. يُرسل ما تكتبه عند عودة الاتصال.',
   'connection.connecting': 'جارٍ الاتصال…',
-  'connection.unreachable': 'تعذّر الوصول إلى الخادم. يُحفظ ما تكتبه ويُرسل لاحقًا.',
+  'connection.unreachable': 'لا اتصال بالخادم. رسائلك محفوظة هنا.',
   'connection.lost': 'انقطع الاتصال. جارٍ إعادة الاتصال…',
   'connection.restarting': 'يُعاد تشغيل الخادم. لحظات ويعود.',
   'connection.busy': 'الخادم مشغول. ستُعاد المحاولة قريبًا.',

@@ -45,7 +45,7 @@ export const common = {
 
   'connection.offline': 'You are offline. What you write is sent when you are back.',
   'connection.connecting': 'Connecting…',
-  'connection.unreachable': 'The server cannot be reached. What you write is kept and sent later.',
+  'connection.unreachable': 'No connection to the server. Your messages wait here.',
   'connection.lost': 'The connection was lost. Reconnecting…',
   'connection.restarting': 'The server is restarting. This takes a moment.',
   'connection.busy': 'The server is busy. Trying again soon.',
