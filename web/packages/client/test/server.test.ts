@@ -277,6 +277,61 @@ describe.skipIf(!isBuilt)("with a server", () => {
     expect(incoming).toEqual(["still there?"]);
   });
 
+  test("opened at the first unread message, in the middle of a log", async () => {
+    const [ada, bob] = [await somebody(), await somebody()];
+    const direct = ada.client.directWith(bob.user);
+    for (let number = 1; number <= 300; number += 1) await ada.client.send(direct, `message ${number}`);
+    await until(bob.client.conversation(direct), (one) => one?.unread === 300, "all unread");
+    const fresh = bob.client.openTimeline(direct, { at: "unread" });
+    await until(fresh.state, (state) => state.firstUnread === 1 && !state.atEnd, "the first of all");
+    bob.client.markRead(direct, 100);
+    await until(bob.client.conversation(direct), (one) => one?.unread === 200 && one.readSeq === 100, "a part read");
+    const timeline = bob.client.openTimeline(direct, { at: "unread" });
+    const state = await until(timeline.state, (one) => one.firstUnread !== undefined, "the first unread");
+    expect(state.firstUnread).toBe(101);
+    expect(state).toMatchObject({ atStart: false, atEnd: false });
+    expect([state.from <= 100, state.to >= 101]).toEqual([true, true]);
+    await timeline.jumpToEnd();
+    expect(timeline.state.value).toMatchObject({ atEnd: true, firstUnread: 101 });
+    bob.client.markRead(direct, 300);
+    await until(bob.client.unread, (unread) => unread.messages === 0, "nothing unread");
+  });
+
+  test("whatever is killed, each message is there once and in its writer's order", async () => {
+    const ada = await somebody();
+    const bob = await somebody();
+    const direct = ada.client.directWith(bob.user);
+    let tab = ada.client;
+    const expected: Record<string, string[]> = { ada: [], bob: [] };
+    for (let round = 0; round < 4; round += 1) {
+      const next = await open(ada.browser);
+      for (let number = 0; number < 25; number += 1) {
+        const [one, other] = [`ada ${round}.${number}`, `bob ${round}.${number}`];
+        expected.ada?.push(one);
+        expected.bob?.push(other);
+        // The leading tab is closed and the server killed while some of them are under way.
+        const sent = [(number % 2 === 0 ? tab : next).send(direct, one), bob.client.send(direct, other)];
+        if (number === 12) await Promise.all([server.stop("SIGKILL"), ...sent]);
+        else await Promise.all(sent);
+      }
+      const closing = tab.close();
+      await server.run();
+      await closing;
+      tab = next;
+    }
+    for (const client of [tab, bob.client]) {
+      client.reconnect();
+      const list = client.conversation(direct);
+      await until(list, (one) => one?.headSeq === 200 && one.sending === 0 && one.failed === 0, "everything stored", 40_000);
+      const timeline = client.openTimeline(direct);
+      await until(timeline.state, (state) => state.to === 200 && !state.loading.jump, "the end");
+      while (!timeline.state.value.atStart) await timeline.loadBefore();
+      const all = texts(timeline.state.value);
+      for (const [who, own] of Object.entries(expected)) expect(all.filter((text) => text.startsWith(who))).toEqual(own);
+      timeline.close();
+    }
+  });
+
   test("a login that is revoked elsewhere, and one that is ended here", async () => {
     const ada = await somebody();
     const other = await open(new Browser(server.base));

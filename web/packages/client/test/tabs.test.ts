@@ -31,7 +31,13 @@ test("a leader that was replaced stores nothing any more", async () => {
   expect(await client.send("d.1.2", "one")).toBe(1);
   const database = await openDatabase("fenced", () => undefined);
   const environment = { ...environmentOf(), fetch, WebSocket: undefined };
-  const core = await Core.start(environment, database, "http://127.0.0.1:1", () => undefined);
+  const core = await Core.start(
+    environment,
+    database,
+    "http://127.0.0.1:1",
+    () => undefined,
+    () => undefined,
+  );
   closing.push(async () => {
     await core.stop();
     database.close();
@@ -40,6 +46,24 @@ test("a leader that was replaced stores nothing any more", async () => {
   expect(await core.call("other", "queue", ["key", "d.1.2", { type: "send", text: "three" }])).toBe(2);
   expect(await core.call("other", "queue", ["key", "d.1.2", { type: "send", text: "three" }]), "asked again").toBe(2);
   expect((await database.getAll("outbox")).map((entry) => entry.tag)).toEqual([1, 2]);
+});
+
+test("without locks, the tab opened last leads, and one overtaken can take over in turn", async () => {
+  const none = { locks: undefined };
+  const first = await tab("no locks", new Locks(), none);
+  await first.logIn({ handle: "ada", password: "correct horse" });
+  await first.send("d.1.2", "one");
+  const second = await tab("no locks", new Locks(), none);
+  expect(await second.send("d.1.2", "two")).toBe(2);
+  await expect(first.send("d.1.2", "three")).rejects.toMatchObject({ code: "closed" });
+  await until(first.connection, (one) => one.state === "waiting" && one.reason === "elsewhere", "told");
+  await expect(first.send("d.1.2", "three")).rejects.toMatchObject({ code: "closed" });
+  first.reconnect();
+  expect(await first.send("d.1.2", "three")).toBe(3);
+  const timeline = first.openTimeline("d.1.2");
+  const state = await until(timeline.state, (one) => one.items.length === 3, "all of them");
+  expect(state.items.map((item) => item.kind === "message" && item.text)).toEqual(["one", "two", "three"]);
+  await expect(second.send("d.1.2", "four")).rejects.toMatchObject({ code: "closed" });
 });
 
 test("a leader that says nothing is replaced by force", async () => {
@@ -57,6 +81,27 @@ test("a leader that says nothing is replaced by force", async () => {
   expect(stolen).toBe(true);
   await client.logIn({ handle: "ada", password: "correct horse" });
   expect(client.account.value).toMatchObject({ state: "signed_in", user: "1", device: "10", handle: "ada" });
+});
+
+test("a leader that stops answering is replaced by force, and what it was asked is asked of the next one", async () => {
+  const locks = new Locks();
+  /** A channel that can be cut: as if its tab were frozen. */
+  class Cut extends BroadcastChannel {
+    static cut = false;
+    override postMessage(message: unknown): void {
+      if (!Cut.cut) super.postMessage(message);
+    }
+  }
+  const first = await tab("cut", locks, { BroadcastChannel: Cut });
+  await first.logIn({ handle: "ada", password: "correct horse" });
+  const began = Date.now();
+  const second = await tab("cut", locks, { now: () => began + (Date.now() - began) * 20 });
+  Cut.cut = true;
+  const tag = await second.send("d.1.2", "once");
+  expect(tag).toBe(1);
+  const timeline = second.openTimeline("d.1.2");
+  const state = await until(timeline.state, (one) => one.items.length > 0, "the message");
+  expect(state.items.map((item) => item.kind === "message" && item.text)).toEqual(["once"]);
 });
 
 test("the next tab goes on where the last one was, without a server", async () => {

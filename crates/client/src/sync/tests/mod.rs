@@ -1,6 +1,7 @@
 //! The engine against a small server that keeps the same rules as the real one, and against everything that can go wrong between.
 
 mod device;
+mod limits;
 mod model_vectors;
 mod recording;
 mod scenarios;

@@ -7,15 +7,15 @@ use banter_protocol::{ClientFrame, Content, Event, ServerFrame};
 use super::device::Device;
 use crate::sync::{FetchError, Input, Notification, Window};
 
-const DIRECT: ConversationId = ConversationId::Direct(UserId(1), UserId(2));
+pub const DIRECT: ConversationId = ConversationId::Direct(UserId(1), UserId(2));
 
-fn welcome(device: &mut Device) {
+pub fn welcome(device: &mut Device) {
     let welcome = ServerFrame::Welcome { session: "s".into(), user: device.user, device: device.id, at: 1, heartbeat_ms: 45_000 };
     device.handle(0, Input::Frame(welcome));
     device.handle(0, Input::Frame(ServerFrame::Sync { conversations: vec![], point: "p1".into(), more: None }));
 }
 
-fn event(seq: u64) -> Event {
+pub fn event(seq: u64) -> Event {
     let content = Content::Message {
         text: format!("text {seq}"),
         reply_to: None,
@@ -29,7 +29,7 @@ fn event(seq: u64) -> Event {
     Event { seq, ordinal: seq, id: EventId(seq), at: seq, sender, device, tag: None, content }
 }
 
-fn live(device: &mut Device, now: u64, seq: u64) {
+pub fn live(device: &mut Device, now: u64, seq: u64) {
     device.handle(now, Input::Frame(ServerFrame::Event { conversation: DIRECT, event: event(seq) }));
 }
 
@@ -40,12 +40,12 @@ fn page(device: &mut Device, from: u64, to: u64, head_seq: u64) -> Window {
     window
 }
 
-fn send(device: &mut Device, text: &str) -> u64 {
+pub fn send(device: &mut Device, text: &str) -> u64 {
     let action = Action::Send { text: text.into(), reply_to: None, mentions: vec![] };
     device.queue(0, DIRECT, action).unwrap().get()
 }
 
-fn sent_tags(device: &mut Device) -> Vec<u64> {
+pub fn sent_tags(device: &mut Device) -> Vec<u64> {
     let tag = |frame: ClientFrame| match frame {
         ClientFrame::Send(send) => Some(send.tag.get()),
         _ => None,

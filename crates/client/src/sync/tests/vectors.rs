@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::recording::{Record, record};
-use super::{model_vectors, scenarios, simulation};
+use super::{limits, model_vectors, scenarios, simulation};
 
 /// Seeds that between them bring far-behind pulls, kills, refusals and group changes; and how many steps of each.
 const SIMULATIONS: [(u64, u64); 4] = [(1, 400), (5, 400), (12, 400), (2_117_043, 400)];
@@ -39,7 +39,7 @@ fn lines(name: &str, records: Vec<Record>) -> String {
 
 #[test]
 fn vectors_of_scenarios() {
-    let all: [(&str, fn()); 13] = [
+    let all: [(&str, fn()); 24] = [
         ("far_behind_the_newest_comes_first_and_is_told_last", scenarios::far_behind_the_newest_comes_first_and_is_told_last),
         ("preview_and_mentions_do_not_miss_what_is_in_a_gap", scenarios::preview_and_mentions_do_not_miss_what_is_in_a_gap),
         (
@@ -71,6 +71,32 @@ fn vectors_of_scenarios() {
         ),
         ("the_point_is_kept_only_after_the_last_part", scenarios::the_point_is_kept_only_after_the_last_part),
         ("typing_ends_by_itself_or_with_a_message", scenarios::typing_ends_by_itself_or_with_a_message),
+        (
+            "at_most_32_tags_of_a_conversation_and_224_commands_are_in_flight",
+            limits::at_most_32_tags_of_a_conversation_and_224_commands_are_in_flight,
+        ),
+        ("what_would_be_refused_is_not_queued", limits::what_would_be_refused_is_not_queued),
+        ("pauses_between_pulls_double_and_empty_pages_end_them", limits::pauses_between_pulls_double_and_empty_pages_end_them),
+        ("a_conversation_that_is_gone_is_not_asked_for_again", limits::a_conversation_that_is_gone_is_not_asked_for_again),
+        ("a_page_with_a_hole_makes_what_is_before_it_unknown", limits::a_page_with_a_hole_makes_what_is_before_it_unknown),
+        (
+            "pages_far_from_all_others_are_not_remembered_once_there_are_256",
+            limits::pages_far_from_all_others_are_not_remembered_once_there_are_256,
+        ),
+        (
+            "a_sync_answer_that_does_not_come_is_asked_for_again_and_an_unknown_point_is_dropped",
+            limits::a_sync_answer_that_does_not_come_is_asked_for_again_and_an_unknown_point_is_dropped,
+        ),
+        (
+            "presence_typing_and_account_are_told_and_forgotten_with_the_session",
+            limits::presence_typing_and_account_are_told_and_forgotten_with_the_session,
+        ),
+        ("markers_of_others_and_of_oneself_only_grow", limits::markers_of_others_and_of_oneself_only_grow),
+        (
+            "edits_and_redactions_change_what_is_stored_and_the_preview",
+            limits::edits_and_redactions_change_what_is_stored_and_the_preview,
+        ),
+        ("a_group_that_is_not_known_is_asked_for", limits::a_group_that_is_not_known_is_asked_for),
     ];
     let text: String = all.into_iter().map(|(name, scenario)| lines(name, record(scenario))).collect();
     keep("scenarios.jsonl", &text);

@@ -37,5 +37,9 @@ export type Connection =
   /** Nobody is logged in. */
   | { readonly state: "signed_out" };
 
-/** `restarting`: the server said that it goes down. `busy`: it asked to be left alone for a while. `unreachable`: no answer. `lost`: a session broke. */
-export type WaitingReason = "unreachable" | "lost" | "restarting" | "busy";
+/**
+ * `unreachable`: no answer. `lost`: a session broke. `restarting`: the server said that it goes down. `busy`: it asked to be left alone for a while.
+ * `elsewhere`: another tab has taken over, and this one cannot follow it, since the browser has no Web Locks (pages without TLS); it waits until
+ * {@link Client.reconnect} takes over in turn.
+ */
+export type WaitingReason = "unreachable" | "lost" | "restarting" | "busy" | "elsewhere";

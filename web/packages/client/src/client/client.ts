@@ -4,6 +4,7 @@ import { Cell, report } from "../cell.js";
 import type { Attached, Batch, CoreEvent } from "../core/messages.js";
 import { ClientFailure } from "../failure.js";
 import { directBetween, groupOf } from "../model/conversation_id.js";
+import { uniqueName } from "../names.js";
 import type * as wire from "../protocol/index.js";
 import type { ConversationId, UserId } from "../protocol/index.js";
 import type { Database } from "../storage/database.js";
@@ -210,7 +211,7 @@ export class TabClient extends Requests implements api.Client {
   }
 
   private queue(conversation: ConversationId, action: Action): Promise<number> {
-    return this.port.call("queue", crypto.randomUUID(), conversation, action);
+    return this.port.call("queue", uniqueName(), conversation, action);
   }
 
   /** Asks how things stand, and shows it. What comes meanwhile waits. */

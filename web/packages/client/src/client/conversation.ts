@@ -52,7 +52,8 @@ export function conversationOf({ me, stored, typing, draft, written }: Parts): C
     may,
     headSeq: stored.reaches,
     firstSeq: stored.first_seq,
-    activityAt: Math.max(stored.at, lastWritten?.at ?? 0),
+    // One that holds nothing but a draft stands where that was begun.
+    activityAt: Math.max(stored.at, lastWritten?.at ?? 0) || (draft?.at ?? 0),
     ...(lastMessage === undefined ? {} : { lastMessage }),
     unread: Math.max(0, stored.head.ordinal - stored.read.ordinal),
     mentions: stored.mentions,

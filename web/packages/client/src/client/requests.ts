@@ -3,6 +3,7 @@ import type * as api from "../api.js";
 import { ClientFailure, require } from "../failure.js";
 import { groupOf } from "../model/conversation_id.js";
 import { checkAbout, checkDisplayName, checkHandle, checkPassword, checkTitle, normaliseHandle } from "../model/text.js";
+import { uniqueName } from "../names.js";
 import type * as wire from "../protocol/index.js";
 import type { ConversationId, UserId } from "../protocol/index.js";
 import type { Port } from "../tabs/port.js";
@@ -148,7 +149,7 @@ export abstract class Requests {
   async createGroup({ title, members, earlierHistory }: Parameters<api.Client["createGroup"]>[0]): Promise<ConversationId> {
     require(checkTitle(title));
     // The same key again gives the same group again, should the answer be lost.
-    const body: wire.CreateGroup = { title, members: [...members], earlier_history: earlierHistory ?? false, key: crypto.randomUUID() };
+    const body: wire.CreateGroup = { title, members: [...members], earlier_history: earlierHistory ?? false, key: uniqueName() };
     return (await this.request<wire.GroupCreated>("POST", "/v1/groups", body)).conversation;
   }
 

@@ -110,7 +110,7 @@ export class TimelineWindow implements Timeline {
   take(notification: Notification): void {
     if (notification.type === "event") this.append(notification.event);
     else if (notification.type === "amended") this.replace(notification.message);
-    else if (notification.type === "ahead" && this.follows && !this.loading.jump) void this.jumpToEnd();
+    else if (notification.type === "ahead" && this.follows && !this.loading.jump) this.showSoon({ type: "newest" });
   }
 
   /** Shows what it is made from anew. To be called once after what was told in one step. */
@@ -120,8 +120,12 @@ export class TimelineWindow implements Timeline {
 
   /** The client was attached anew: what was told meanwhile was missed. */
   resume(): void {
-    if (this.follows || !this.begun) void this.jumpToEnd();
-    else void this.show({ type: "around", seq: Math.floor((this.from + this.to) / 2) });
+    this.showSoon(this.follows || !this.begun ? { type: "newest" } : { type: "around", seq: Math.floor((this.from + this.to) / 2) });
+  }
+
+  /** Shows other surroundings; failing is told in the state. */
+  private showSoon(window: Window): void {
+    this.show(window).catch(() => undefined);
   }
 
   private async begin(): Promise<void> {

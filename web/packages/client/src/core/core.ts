@@ -12,6 +12,9 @@ import type { Attached, Batch, Calls, CoreEvent } from "./messages.js";
 /** A device that broke is made anew after this long, in milliseconds: its storage may be full. */
 const AGAIN_MS = 2_000;
 
+/** Who logs out waits for the server no longer than this, in milliseconds. */
+const LOGOUT_MS = 5_000;
+
 type Answers = {
   [Name in keyof Calls]: (tab: string, ...given: Parameters<Calls[Name]>) => Promise<ReturnType<Calls[Name]>> | ReturnType<Calls[Name]>;
 };
@@ -20,6 +23,9 @@ type Answers = {
 export class Core {
   private device: Device | undefined;
   private reason: SignedOutReason | undefined;
+  /** Why the server is being asked to end the login. */
+  private leaving: SignedOutReason | undefined;
+  private ending: Promise<void> | undefined;
   private serial = 0;
   private stopped = false;
   /** Whose presence each tab shows. */
@@ -31,15 +37,22 @@ export class Core {
     readonly base: string,
     readonly epoch: number,
     private readonly publish: (batch: Batch) => void,
+    private readonly fenced: () => void,
   ) {}
 
   /** Takes the lead: from here on, no other core stores anything in this database. */
-  static async start(environment: Environment, database: Database, base: string, publish: (batch: Batch) => void): Promise<Core> {
+  static async start(
+    environment: Environment,
+    database: Database,
+    base: string,
+    publish: (batch: Batch) => void,
+    fenced: () => void,
+  ): Promise<Core> {
     const transaction = database.transaction("values", "readwrite");
     const epoch = Number((await transaction.store.get("epoch")) ?? 0) + 1;
     await transaction.store.put(epoch, "epoch");
     await transaction.done;
-    const core = new Core(environment, database, base, epoch, publish);
+    const core = new Core(environment, database, base, epoch, publish, fenced);
     core.reason = (await database.get("values", "signed_out")) as SignedOutReason | undefined;
     core.device = await Device.start(core.owner);
     return core;
@@ -80,7 +93,7 @@ export class Core {
         return core.epoch;
       },
       emit: (events: readonly CoreEvent[]) => core.emit(events),
-      signedOut: (message: string) => void core.end({ kind: "revoked", message }),
+      signedOut: (message: string) => core.end({ kind: "revoked", message }).catch(() => undefined),
       broken: (error: ClientFailure) => void core.restart(error),
     };
   })();
@@ -97,17 +110,20 @@ export class Core {
     log_out: async () => {
       const device = this.required();
       const lost = device.engine.unanswered;
-      try {
-        await device.api.ask({ method: "POST", path: "/v1/logout" });
-      } catch (error) {
-        if (!failure(error).isTransient && failure(error).code !== "signed_out") throw error;
-      }
-      await this.end({ kind: "logged_out", message: "logged out" });
+      await this.leave({ kind: "logged_out", message: "logged out" }, async () => {
+        try {
+          await device.api.ask({ method: "POST", path: "/v1/logout", timeout: LOGOUT_MS });
+        } catch (error) {
+          if (!failure(error).isTransient && failure(error).code !== "signed_out") throw error;
+        }
+      });
       return { lost };
     },
     delete_account: async (_, password) => {
-      await this.required().api.ask({ method: "DELETE", path: "/v1/account", body: { password } });
-      await this.end({ kind: "deleted", message: "the account was deleted" });
+      const { api } = this.required();
+      await this.leave({ kind: "deleted", message: "the account was deleted" }, () =>
+        api.ask({ method: "DELETE", path: "/v1/account", body: { password } }),
+      );
     },
     request: (_, request) => this.guarded((device) => device.request(request)),
     queue: (_, key, conversation, action) => this.required().queue(key, conversation, action),
@@ -178,6 +194,7 @@ export class Core {
 
   private async begin(path: string, body: object, handle: string, fromTheStart: boolean): Promise<void> {
     if (this.device !== undefined) throw new ClientFailure("closed", "somebody is logged in here already: log out first");
+    await this.ending;
     const loggedIn = await ask<LoggedIn>(this.environment, this.base, { method: "POST", path, body });
     const { user, device, tokens, servers } = loggedIn;
     const account: StoredAccount = {
@@ -196,12 +213,30 @@ export class Core {
     this.device?.values.refreshAll();
   }
 
+  /** Asks the server to end the login, and ends it here. The session may say so before the answer comes. */
+  private async leave(reason: SignedOutReason, ask: () => Promise<unknown>): Promise<void> {
+    this.leaving = reason;
+    try {
+      await ask();
+    } finally {
+      this.leaving = undefined;
+    }
+    await this.end(reason);
+  }
+
   /** Ends the login and deletes everything stored of it. */
-  private async end(reason: SignedOutReason): Promise<void> {
+  private end(reason: SignedOutReason): Promise<void> {
     const { device } = this;
-    if (device === undefined) return;
+    if (device === undefined) return this.ending ?? Promise.resolve();
     this.device = undefined;
-    this.reason = reason;
+    this.reason = this.leaving ?? reason;
+    this.ending = this.finish(device, this.reason).finally(() => {
+      this.ending = undefined;
+    });
+    return this.ending;
+  }
+
+  private async finish(device: Device, reason: SignedOutReason): Promise<void> {
     await device.stop();
     await this.wipe(undefined);
     await this.database.put("values", reason, "signed_out");
@@ -227,8 +262,9 @@ export class Core {
     const { code, message } = error;
     if (code === "closed") {
       // Another tab leads: it stores and sends what this one cannot.
-      this.emit([{ type: "connection", connection: { state: "waiting", retryAt: Number.MAX_SAFE_INTEGER, reason: "lost", message } }]);
+      this.emit([{ type: "connection", connection: { state: "waiting", retryAt: Number.MAX_SAFE_INTEGER, reason: "elsewhere", message } }]);
       await this.stop();
+      this.fenced();
       return;
     }
     this.emit([

@@ -13,9 +13,9 @@ import {
   type Tokens,
   type UserId,
 } from "../protocol/index.js";
-import type { Database, StoredAccount, StoredFailure } from "../storage/database.js";
+import type { Database, StoredAccount, StoredEntry, StoredFailure } from "../storage/database.js";
 import { events, findTag, snapshot } from "../storage/read.js";
-import type { Action, Window } from "../sync/effect.js";
+import type { Action, Notification, Window } from "../sync/effect.js";
 import { Engine } from "../sync/engine.js";
 import { actionOf } from "../sync/outbox.js";
 import { Link } from "./link.js";
@@ -23,8 +23,10 @@ import type { CoreEvent } from "./messages.js";
 import { JOBS, Steps } from "./steps.js";
 import { ValueKeeper } from "./values.js";
 
-/** Names of what was queued are kept for this long, in milliseconds. */
+/** Names of what was queued are kept for this long, in milliseconds ... */
 const KEYS_MS = 3_600_000;
+/** ... and looked through after this many. */
+const KEYS_BETWEEN = 500;
 
 /** What a device needs of the core. */
 export interface DeviceOwner {
@@ -34,7 +36,7 @@ export interface DeviceOwner {
   readonly epoch: number;
   emit(events: readonly CoreEvent[]): void;
   /** The server ended the login. */
-  signedOut(message: string): void;
+  signedOut(message: string): unknown;
   /** The device cannot go on and is to be made anew from what is stored. */
   broken(error: ClientFailure): void;
 }
@@ -50,8 +52,9 @@ export class Device {
   private readonly link: Link;
   private readonly asked = new Map<string, Promise<number>>();
   private session: unknown;
-  /** When entries of the outbox were written. */
-  private readonly written = new Map<string, number>();
+  /** The outbox as it is stored. */
+  private readonly written = new Map<string, StoredEntry>();
+  private queued = 0;
 
   private constructor(
     private readonly owner: DeviceOwner,
@@ -109,14 +112,13 @@ export class Device {
     if (account === undefined || from === undefined) return undefined;
     const device = new Device(owner, account, new Engine(from));
     await device.values.load();
-    for (const failed of await database.getAll("failures")) device.failures.set(`${failed.conversation}/${failed.tag}`, failed);
+    for (const failed of await database.getAll("failures")) device.failures.set(keyOf(failed.conversation, failed.tag), failed);
     for (const conversation of await database.getAllKeys("drafts")) {
       const draft = await database.get("drafts", conversation);
       if (draft !== undefined) device.drafts.set(conversation, draft);
     }
-    for (const { conversation, tag, at } of await database.getAll("outbox")) device.written.set(`${conversation}/${tag}`, at);
-    const old = owner.environment.now() - KEYS_MS;
-    for (const key of await database.getAll("keys")) if (key.at < old) await database.delete("keys", key.key);
+    for (const entry of await database.getAll("outbox")) device.written.set(keyOf(entry.conversation, entry.tag), entry);
+    await device.forgetKeys();
     // The engine may have found something to tell in what was stored.
     device.steps.add({ run: () => undefined });
     device.link.dial();
@@ -145,6 +147,8 @@ export class Device {
   private async queueOnce(key: string, conversation: ConversationId, action: Action): Promise<number> {
     const known = await this.owner.database.get("keys", key);
     if (known !== undefined) return known.tag;
+    this.queued += 1;
+    if (this.queued % KEYS_BETWEEN === 0) await this.forgetKeys();
     return this.steps.ask(
       (engine, now) => {
         const queued = engine.queue(now, conversation, action);
@@ -157,19 +161,22 @@ export class Device {
 
   /** When an entry of the outbox was written, by the clock of this device. */
   writtenAt(conversation: ConversationId, tag: number): number | undefined {
-    return this.written.get(`${conversation}/${tag}`);
+    return this.written.get(keyOf(conversation, tag))?.at;
   }
 
   /** Takes what was surely not sent out of the outbox. */
   async cancel(conversation: ConversationId, tag: number): Promise<boolean> {
     const cancelled = await this.steps.ask((engine, now) => engine.cancel(now, conversation, tag));
-    if (cancelled) this.owner.emit([{ type: "forgotten", conversation, tag }]);
+    if (cancelled) {
+      this.written.delete(keyOf(conversation, tag));
+      this.owner.emit([{ type: "forgotten", conversation, tag }]);
+    }
     return cancelled;
   }
 
   /** Writes what failed again. */
   async tryAgain(conversation: ConversationId, tag: number): Promise<number> {
-    const failed = this.failures.get(`${conversation}/${tag}`);
+    const failed = this.failures.get(keyOf(conversation, tag));
     const key = `again ${this.account.device} ${conversation} ${tag}`;
     const known = failed === undefined ? await this.owner.database.get("keys", key) : undefined;
     if (failed === undefined) {
@@ -184,7 +191,7 @@ export class Device {
   /** Forgets what failed. */
   async discard(conversation: ConversationId, tag: number): Promise<void> {
     await this.owner.database.delete("failures", [conversation, tag]);
-    if (this.failures.delete(`${conversation}/${tag}`)) this.owner.emit([{ type: "forgotten", conversation, tag }]);
+    if (this.failures.delete(keyOf(conversation, tag))) this.owner.emit([{ type: "forgotten", conversation, tag }]);
   }
 
   /** Moves the user's read marker up to `seq`. */
@@ -259,7 +266,7 @@ export class Device {
       this.steps.add({ run: (engine, now) => engine.handle(now, { type: "fetched", request, page }) });
     } catch (thrown) {
       const { code, retryAfter, message } = failure(thrown);
-      if (code === "signed_out") return this.owner.signedOut(message);
+      if (code === "signed_out") return void this.owner.signedOut(message);
       // Only the server's own word counts: a status alone may be a proxy's, and would make a device skip events.
       const later = retryAfter === undefined ? ({ type: "later" } as const) : ({ type: "later", retry_after: retryAfter } as const);
       const error = code === "not_a_member" ? ({ type: "gone" } as const) : later;
@@ -274,31 +281,45 @@ export class Device {
 
   /** Notes what concerns the core in what is told, and passes it on. */
   private emit(told: readonly CoreEvent[]): void {
-    this.owner.emit(told);
     for (const event of told) {
-      if (event.type === "queued") this.written.set(`${event.entry.conversation}/${event.entry.tag}`, event.entry.at);
-      if (event.type !== "told") continue;
-      const { notification } = event;
-      if (notification.type === "stored" || notification.type === "refused")
-        this.written.delete(`${notification.conversation}/${notification.tag}`);
-      if (notification.type === "refused") void this.loadFailure(notification.conversation, notification.tag);
-      else if (notification.type === "account") this.values.changed(notification.changed);
-      else if (notification.type === "synced" && this.connection.state === "online") {
-        this.setConnection({ ...this.connection, synced: true });
-        this.values.refreshAll();
-      }
+      if (event.type === "queued") this.written.set(keyOf(event.entry.conversation, event.entry.tag), event.entry);
+      else if (event.type === "told") this.note(event.notification);
+    }
+    this.owner.emit(told);
+    const synced = told.some((event) => event.type === "told" && event.notification.type === "synced");
+    if (synced && this.connection.state === "online") {
+      this.setConnection({ ...this.connection, synced: true });
+      this.values.refreshAll();
     }
   }
 
-  private async loadFailure(conversation: ConversationId, tag: number): Promise<void> {
-    const failed = await this.owner.database.get("failures", [conversation, tag]);
-    if (failed !== undefined) this.failures.set(`${conversation}/${tag}`, failed);
+  private note(notification: Notification): void {
+    if (notification.type === "account") this.values.changed(notification.changed);
+    if (notification.type !== "stored" && notification.type !== "refused") return;
+    const key = keyOf(notification.conversation, notification.tag);
+    const entry = this.written.get(key);
+    this.written.delete(key);
+    if (notification.type === "refused" && entry !== undefined) this.failures.set(key, { ...entry, error: notification.error });
+  }
+
+  /** Names of what was queued long ago are of no use any more. */
+  private async forgetKeys(): Promise<void> {
+    const { database, environment } = this.owner;
+    const old = environment.now() - KEYS_MS;
+    const transaction = database.transaction("keys", "readwrite");
+    for (const key of await transaction.store.getAll()) if (key.at < old) void transaction.store.delete(key.key);
+    await transaction.done;
   }
 
   private setConnection(connection: Connection): void {
     this.connection = connection;
     this.owner.emit([{ type: "connection", connection }]);
   }
+}
+
+/** The name of an entry of the outbox. */
+function keyOf(conversation: ConversationId, tag: number): string {
+  return `${conversation}/${tag}`;
 }
 
 function pathOf(conversation: ConversationId, window: Window, limit: number): string {

@@ -23,8 +23,13 @@ export async function ask<T>(environment: Environment, base: string, request: Re
   const headers: Record<string, string> = {};
   if (token !== undefined) headers.authorization = `Bearer ${token}`;
   if (body !== undefined) headers["content-type"] = "application/json";
-  const limit = AbortSignal.timeout(timeout);
-  const signal = request.signal === undefined ? limit : AbortSignal.any([limit, request.signal]);
+  // Not AbortSignal.any, which browsers of two years ago have not.
+  const stop = new AbortController();
+  const abort = () => stop.abort(request.signal?.reason);
+  const timer = setTimeout(() => stop.abort(new Error("no answer in time")), timeout);
+  request.signal?.addEventListener("abort", abort);
+  if (request.signal?.aborted) abort();
+  const { signal } = stop;
   let response: Response;
   let text: string;
   try {
@@ -34,6 +39,9 @@ export async function ask<T>(environment: Environment, base: string, request: Re
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     throw new ClientFailure("unreachable", `the server does not answer: ${message}`);
+  } finally {
+    clearTimeout(timer);
+    request.signal?.removeEventListener("abort", abort);
   }
   const answer = parse(text);
   if (response.ok) {

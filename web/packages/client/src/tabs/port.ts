@@ -7,6 +7,7 @@ import type { Environment } from "../api.js";
 import { Core } from "../core/core.js";
 import { type Attached, type Batch, type Calls, once } from "../core/messages.js";
 import { ClientFailure, failure } from "../failure.js";
+import { uniqueName } from "../names.js";
 import type { Database } from "../storage/database.js";
 
 /** A tab that hears nothing of a leader for this long takes the lead by force, in milliseconds: the leader may be frozen. */
@@ -59,7 +60,7 @@ export interface PortReader {
 
 /** The way from the face of a tab to the core. */
 export class Port {
-  private readonly tab = crypto.randomUUID();
+  private readonly tab = uniqueName();
   private readonly channel: BroadcastChannel | undefined;
   private readonly pending = new Map<number, Pending>();
   private readonly closing = new AbortController();
@@ -70,6 +71,8 @@ export class Port {
   private heardAt: number;
   private asking: ReturnType<typeof setInterval> | undefined;
   private fatal: ClientFailure | undefined;
+  /** Another tab has taken over, and there are no locks to stand in line for. */
+  private fenced = false;
 
   constructor(
     private readonly environment: Environment,
@@ -99,6 +102,12 @@ export class Port {
   /** Asks the core. Waits for a leader if there is none. */
   call<Name extends keyof Calls>(name: Name, ...given: Parameters<Calls[Name]>): Promise<ReturnType<Calls[Name]>> {
     if (this.fatal !== undefined) return Promise.reject(this.fatal);
+    if (this.fenced) {
+      if (name !== "reconnect")
+        return Promise.reject(new ClientFailure("closed", "another tab has taken over: reconnect to take over in turn"));
+      this.fenced = false;
+      void this.lead();
+    }
     return new Promise((resolve, reject) => {
       const id = this.nextId;
       this.nextId += 1;
@@ -139,7 +148,11 @@ export class Port {
       await this.lead();
       await until;
     };
-    locks.request(`banter ${this.name}`, options, held).catch(() => this.lost());
+    locks.request(`banter ${this.name}`, options, held).catch((error: Error) => {
+      if (error.name === "AbortError") this.lost();
+      // No locks where this page comes from: it acts as the only one.
+      else if (!this.closing.signal.aborted) void this.lead();
+    });
   }
 
   /** Another tab has taken the lead by force. */
@@ -155,13 +168,23 @@ export class Port {
     this.post({ kind: "who" });
   }
 
+  /** The core found that another one leads. With locks, the lock says so too. */
+  private overtaken(): void {
+    if (this.channel !== undefined) return;
+    this.core = undefined;
+    this.leader = undefined;
+    this.fenced = true;
+    this.reader.leads(false);
+    this.fail(new ClientFailure("closed", "another tab has taken over"));
+  }
+
   private async lead(): Promise<void> {
     try {
       const publish = (batch: Batch) => {
         this.reader.batch(batch);
         this.post({ kind: "batch", leader: this.tab, batch });
       };
-      const core = await Core.start(this.environment, this.database, this.base, publish);
+      const core = await Core.start(this.environment, this.database, this.base, publish, () => this.overtaken());
       if (this.closing.signal.aborted) return void core.stop();
       this.core = core;
       this.reader.leads(true);
@@ -175,11 +198,15 @@ export class Port {
     }
   }
 
-  /** Asks who leads while nobody is known to, and takes the lead by force in the end. */
+  /** Asks who leads while nobody is known to, or while the leader owes an answer; takes the lead by force in the end. */
   private look(): void {
-    if (this.leader !== undefined || this.core !== undefined) return;
-    if (this.environment.now() - this.heardAt > SILENCE_MS) {
-      this.heardAt = this.environment.now();
+    const now = this.environment.now();
+    const owed = this.leader === undefined || this.pending.size > 0;
+    if (this.core !== undefined || !owed) {
+      this.heardAt = now;
+    } else if (now - this.heardAt > SILENCE_MS) {
+      this.heardAt = now;
+      this.leader = undefined;
       this.stand(true);
     } else {
       this.post({ kind: "who" });
@@ -192,6 +219,7 @@ export class Port {
         if (this.core !== undefined) this.post({ kind: "leader", leader: this.tab });
         return;
       case "leader":
+        this.heardAt = this.environment.now();
         return this.follow(message.leader);
       case "batch":
         if (message.leader === this.leader) this.reader.batch(message.batch);
@@ -212,7 +240,6 @@ export class Port {
 
   /** Puts what has no answer to a new leader, first of all how things stand. */
   private follow(leader: string): void {
-    this.heardAt = this.environment.now();
     if (leader === this.leader) return;
     this.leader = leader;
     this.reader.attaching();
