@@ -17,9 +17,9 @@ for (const [name, viewport, colorScheme, language] of [
   ['phone-rtl', PHONE, 'dark', 'ar'],
 ] as const) {
   test(name, async ({ visitor, server }) => {
-    const ada = await visitor('Ada', async (context) => {
-      await context.addInitScript((chosen) => localStorage.setItem('banter.language', chosen), language);
-    });
+    const ada = await visitor('Ada');
+    await ada.page.evaluate((chosen) => localStorage.setItem('banter.language', chosen), language);
+    await ada.page.reload();
     await ada.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     await ada.page.setViewportSize(viewport);
     await everyScreen(ada, () => furnish(server, ada), async (screen) => {

@@ -53,6 +53,7 @@ export const common = {
   'connection.unreachable': 'لا اتصال بالخادم. رسائلك محفوظة هنا.',
   'connection.lost': 'انقطع الاتصال. جارٍ إعادة الاتصال…',
   'connection.restarting': 'يُعاد تشغيل الخادم. لحظات ويعود.',
+  'connection.elsewhere': 'banter مفتوح في تبويب آخر. حاول مرة أخرى لاستخدامه هنا.',
   'connection.busy': 'الخادم مشغول. ستُعاد المحاولة قريبًا.',
   'connection.catching-up': 'جارٍ جلب الجديد',
   'connection.polling': 'هذه الشبكة تحجب WebSocket: قد تتأخر الرسائل قليلًا.',

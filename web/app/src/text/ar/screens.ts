@@ -115,7 +115,7 @@ export const screens = {
   'settings.saved': 'حُفظ.',
   'settings.look': 'المظهر',
   'settings.theme': 'السمة',
-  'settings.theme.system': 'كالنظام',
+  'settings.theme.system': 'النظام',
   'settings.theme.light': 'فاتحة',
   'settings.theme.dark': 'داكنة',
   'settings.language': 'اللغة',

@@ -48,6 +48,7 @@ export const common = {
   'connection.unreachable': 'No connection to the server. Your messages wait here.',
   'connection.lost': 'The connection was lost. Reconnecting…',
   'connection.restarting': 'The server is restarting. This takes a moment.',
+  'connection.elsewhere': 'banter is in use in another tab. Try again to use it here.',
   'connection.busy': 'The server is busy. Trying again soon.',
   'connection.catching-up': 'Catching up',
   'connection.polling': 'This network blocks WebSocket: messages may take a moment longer.',

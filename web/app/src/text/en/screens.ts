@@ -94,7 +94,7 @@ export const screens = {
   'settings.saved': 'Saved.',
   'settings.look': 'Appearance',
   'settings.theme': 'Theme',
-  'settings.theme.system': 'As the system',
+  'settings.theme.system': 'System',
   'settings.theme.light': 'Light',
   'settings.theme.dark': 'Dark',
   'settings.language': 'Language',
