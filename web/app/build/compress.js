@@ -20,7 +20,10 @@ for (const entry of await readdir(dist, { recursive: true, withFileTypes: true }
   plain += bytes.length;
   let smallest = bytes.length;
   if (bytes.length >= AT_LEAST_BYTES) {
-    for (const [extension, compress] of [['br', brotli], ['gz', gzipped]]) {
+    for (const [extension, compress] of [
+      ['br', brotli],
+      ['gz', gzipped],
+    ]) {
       const compressed = await compress(bytes);
       if (compressed.length >= bytes.length) continue;
       await writeFile(`${path}.${extension}`, compressed);

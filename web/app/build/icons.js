@@ -12,11 +12,16 @@ const DRAWN = [
 const source = new URL('../icons/', import.meta.url);
 const target = new URL('../public/icons/', import.meta.url);
 
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu'],
+});
 try {
   for (const [drawing, name, size] of DRAWN) {
     const page = await browser.newPage({ viewport: { width: size, height: size } });
-    await page.setContent(`<style>* { margin: 0 } svg { display: block; width: ${size}px }</style>${await readFile(new URL(drawing, source), 'utf8')}`);
+    await page.setContent(
+      `<style>* { margin: 0 } svg { display: block; width: ${size}px }</style>${await readFile(new URL(drawing, source), 'utf8')}`,
+    );
     await writeFile(new URL(name, target), await page.screenshot({ omitBackground: true }));
     await page.close();
   }

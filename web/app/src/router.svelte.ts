@@ -14,7 +14,11 @@ export type ScreenName = (typeof SCREENS)[number];
 
 /** The route that a hash names; the list for what names none. */
 export function parse(hash: string): Route {
-  const [first = '', ...rest] = hash.replace(/^#?\/?/, '').split('/').filter(Boolean).map(decode);
+  const [first = '', ...rest] = hash
+    .replace(/^#?\/?/, '')
+    .split('/')
+    .filter(Boolean)
+    .map(decode);
   if (first === 'c' && rest[0] !== undefined) {
     const seq = Number(rest[1]);
     return { at: 'conversation', id: rest[0], ...(Number.isSafeInteger(seq) && seq > 0 ? { seq } : {}) };

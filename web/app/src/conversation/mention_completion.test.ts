@@ -2,8 +2,20 @@ import type { Profile } from '@banter/client';
 import { describe, expect, it } from 'vitest';
 import { complete, OFFERED, offers } from './mention_completion.ts';
 
-const person = (handle: string, displayName: string, deleted = false): Profile => ({ user: handle, displayName, about: '', deleted, ...(deleted ? {} : { handle }) });
-const people = [person('bob', 'Robert Ada'), person('ada', 'Ada Lovelace'), person('adam', 'Adam'), person('eve', 'Ádám Éva'), person('gone', 'adx', true)];
+const person = (handle: string, displayName: string, deleted = false): Profile => ({
+  user: handle,
+  displayName,
+  about: '',
+  deleted,
+  ...(deleted ? {} : { handle }),
+});
+const people = [
+  person('bob', 'Robert Ada'),
+  person('ada', 'Ada Lovelace'),
+  person('adam', 'Adam'),
+  person('eve', 'Ádám Éva'),
+  person('gone', 'adx', true),
+];
 
 describe('offers', () => {
   it('are handles first, then words of names', () => {
@@ -12,7 +24,12 @@ describe('offers', () => {
   });
   it('are everybody for a bare @, bounded, without the deleted', () => {
     expect(offers(people, '')).toHaveLength(4);
-    expect(offers(Array.from({ length: 50 }, (_, index) => person(`user${index}`, 'x')), 'u')).toHaveLength(OFFERED);
+    expect(
+      offers(
+        Array.from({ length: 50 }, (_, index) => person(`user${index}`, 'x')),
+        'u',
+      ),
+    ).toHaveLength(OFFERED);
   });
 });
 

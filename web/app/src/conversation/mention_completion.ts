@@ -9,7 +9,12 @@ export function offers(members: readonly Profile[], prefix: string): Profile[] {
   const rank = ({ handle, displayName, deleted }: Profile): number => {
     if (deleted || handle === undefined) return -1;
     if (handle.startsWith(wanted)) return 0;
-    return displayName.toLocaleLowerCase().split(/\s+/u).some((word) => word.startsWith(wanted)) ? 1 : -1;
+    return displayName
+      .toLocaleLowerCase()
+      .split(/\s+/u)
+      .some((word) => word.startsWith(wanted))
+      ? 1
+      : -1;
   };
   return members
     .map((profile) => ({ profile, rank: rank(profile) }))

@@ -6,5 +6,7 @@ import { brief } from '../text/time.ts';
 export function lastSeenText(presence: Presence | undefined, now: number, language: string): string {
   if (presence?.state === 'online') return t('presence.online');
   if (presence?.state !== 'offline') return '';
-  return presence.lastSeen === undefined ? t('presence.offline') : t('presence.last-seen', { time: brief(presence.lastSeen, now, language) });
+  return presence.lastSeen === undefined
+    ? t('presence.offline')
+    : t('presence.last-seen', { time: brief(presence.lastSeen, now, language) });
 }

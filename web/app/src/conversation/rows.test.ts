@@ -7,22 +7,36 @@ const day = 86_400_000;
 
 function message(seq: number, sender: string, at: number): Message {
   return {
-    kind: 'message', key: `m${seq}`, seq, ordinal: seq, at, sender, own: sender === 'me', text: 'x', mentions: [], redacted: false,
-    reactions: [], status: 'received', changes: [],
+    kind: 'message',
+    key: `m${seq}`,
+    seq,
+    ordinal: seq,
+    at,
+    sender,
+    own: sender === 'me',
+    text: 'x',
+    mentions: [],
+    redacted: false,
+    reactions: [],
+    status: 'received',
+    changes: [],
   };
 }
 function notice(seq: number, at: number): Item {
   return { kind: 'notice', key: `n${seq}`, seq, at, sender: 'a', own: false, what: { kind: 'title_changed', title: 't' } };
 }
 function draw(rows: Row[]): string {
-  return rows
-    .map((row) => (row.kind === 'message' ? `${row.first ? '[' : ''}${row.key}${row.last ? ']' : ''}` : row.kind))
-    .join(' ');
+  return rows.map((row) => (row.kind === 'message' ? `${row.first ? '[' : ''}${row.key}${row.last ? ']' : ''}` : row.kind)).join(' ');
 }
 
 describe('rows', () => {
   it('put runs together by sender and time', () => {
-    const items = [message(1, 'a', noon), message(2, 'a', noon + RUN_MS), message(3, 'a', noon + 3 * RUN_MS), message(4, 'me', noon + 3 * RUN_MS)];
+    const items = [
+      message(1, 'a', noon),
+      message(2, 'a', noon + RUN_MS),
+      message(3, 'a', noon + 3 * RUN_MS),
+      message(4, 'me', noon + 3 * RUN_MS),
+    ];
     expect(draw(rowsOf(items, undefined))).toBe('day [m1 m2] [m3] [m4]');
   });
   it('separate days, also within a run', () => {

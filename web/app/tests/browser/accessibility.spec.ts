@@ -17,17 +17,24 @@ async function violations(page: Page): Promise<string[]> {
 }
 
 for (const colorScheme of ['light', 'dark'] as const) {
-  for (const [name, viewport] of [['desk', { width: 1280, height: 800 }], ['phone', { width: 390, height: 844 }]] as const) {
+  for (const [name, viewport] of [
+    ['desk', { width: 1280, height: 800 }],
+    ['phone', { width: 390, height: 844 }],
+  ] as const) {
     test(`axe finds nothing on any screen, ${colorScheme}, ${name}`, async ({ visitor, server }) => {
       test.setTimeout(240_000);
       const ada = await visitor('Ada');
       await ada.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       await ada.page.setViewportSize(viewport);
       const found: Record<string, string[]> = {};
-      await everyScreen(ada, () => furnish(server, ada), async (screen) => {
-        const here = await violations(ada.page);
-        if (here.length > 0) found[screen] = here;
-      });
+      await everyScreen(
+        ada,
+        () => furnish(server, ada),
+        async (screen) => {
+          const here = await violations(ada.page);
+          if (here.length > 0) found[screen] = here;
+        },
+      );
       expect(found).toEqual({});
     });
   }

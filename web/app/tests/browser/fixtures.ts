@@ -46,7 +46,10 @@ export class Person {
     await this.go('people');
     await this.page.getByRole('searchbox', { name: 'Find somebody by their handle' }).fill(`@${other.handle}`);
     await this.page.getByRole('button', { name: 'Find', exact: true }).click();
-    await this.page.getByRole('button', { name: `Message ${other.name}` }).first().click();
+    await this.page
+      .getByRole('button', { name: `Message ${other.name}` })
+      .first()
+      .click();
     await expect(this.composer).toBeVisible();
   }
 

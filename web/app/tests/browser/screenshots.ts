@@ -22,8 +22,12 @@ for (const [name, viewport, colorScheme, language] of [
     await ada.page.reload();
     await ada.page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     await ada.page.setViewportSize(viewport);
-    await everyScreen(ada, () => furnish(server, ada), async (screen) => {
-      await ada.page.screenshot({ path: `${FOLDER}${name}/${screen}.png` });
-    });
+    await everyScreen(
+      ada,
+      () => furnish(server, ada),
+      async (screen) => {
+        await ada.page.screenshot({ path: `${FOLDER}${name}/${screen}.png` });
+      },
+    );
   });
 }

@@ -56,7 +56,11 @@ test('a reaction reaches the other side, and goes again', async ({ person, isMob
   const message = bob.message('good news');
   await message.hover();
   await message.getByRole('button', { name: 'React', exact: true }).click();
-  await bob.page.getByRole('button', { name: /👍/ }).or(bob.page.getByRole('option', { name: /👍|thumbs up/ })).first().click();
+  await bob.page
+    .getByRole('button', { name: /👍/ })
+    .or(bob.page.getByRole('option', { name: /👍|thumbs up/ }))
+    .first()
+    .click();
   await expect(ada.message('good news')).toContainText('👍');
   await bob.message('good news').getByRole('button', { name: /👍/ }).click();
   await expect(ada.message('good news')).not.toContainText('👍');

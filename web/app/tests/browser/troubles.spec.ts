@@ -50,7 +50,10 @@ test('what is written offline is delivered later, also when the page was closed 
   await expect(bob.message('offline, second')).toBeVisible();
   await expect(ada.message('offline, second')).toContainText(/Delivered|Read/);
   const texts = await bob.page.locator('article[data-message] .words').allTextContents();
-  expect(texts.map((text) => text.trim()), 'once each, in order').toEqual(['online', 'offline, first', 'offline, second']);
+  expect(
+    texts.map((text) => text.trim()),
+    'once each, in order',
+  ).toEqual(['online', 'offline, first', 'offline, second']);
 });
 
 /** A network on which no WebSocket ever opens. */

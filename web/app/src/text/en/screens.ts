@@ -31,7 +31,8 @@ export const screens = {
   'people.remove.text': 'Your conversation stays, and you can become friends again.',
   'people.block': 'Block',
   'people.block.title': 'Block {name}?',
-  'people.block.text': 'They cannot write to you, add you to groups or see whether you are online, and they are not told. A friendship ends.',
+  'people.block.text':
+    'They cannot write to you, add you to groups or see whether you are online, and they are not told. A friendship ends.',
   'people.unblock': 'Unblock',
   'people.unblock.of': 'Unblock {name}',
   'people.unblocked': '{name} can write to you again.',
@@ -89,7 +90,10 @@ export const screens = {
   'settings.profile.edit': 'Edit profile',
   'settings.name': 'Name',
   'settings.about': 'About you',
-  'settings.about.hint': { one: 'A line that others see. {count} character left.', other: 'A line that others see. {count} characters left.' },
+  'settings.about.hint': {
+    one: 'A line that others see. {count} character left.',
+    other: 'A line that others see. {count} characters left.',
+  },
   'settings.about.long': 'At most {count} characters.',
   'settings.saved': 'Saved.',
   'settings.look': 'Appearance',
@@ -133,10 +137,14 @@ export const screens = {
   'settings.log-out': 'Log out',
   'settings.log-out.title': 'Log out on this device?',
   'settings.log-out.text': 'What is stored in this browser is deleted. Your messages stay on the server.',
-  'settings.log-out.waiting': { one: '{count} message was not sent yet and would be lost.', other: '{count} messages were not sent yet and would be lost.' },
+  'settings.log-out.waiting': {
+    one: '{count} message was not sent yet and would be lost.',
+    other: '{count} messages were not sent yet and would be lost.',
+  },
   'settings.delete': 'Delete account',
   'settings.delete.title': 'Delete your account?',
-  'settings.delete.text': 'Your profile, friends and devices are gone for ever, and your handle becomes free. What you wrote stays with those you wrote to, as of “deleted user”. This cannot be undone.',
+  'settings.delete.text':
+    'Your profile, friends and devices are gone for ever, and your handle becomes free. What you wrote stays with those you wrote to, as of “deleted user”. This cannot be undone.',
   'settings.delete.password': 'Your password, to confirm',
   'settings.delete.do': 'Delete for ever',
 
