@@ -1,3 +1,4 @@
+import { tick } from 'svelte';
 import { router, toConversation } from './router.svelte.ts';
 import { app } from './state/app.svelte.ts';
 
@@ -14,7 +15,7 @@ class Shortcuts {
     else if (event.altKey && !command && event.key === 'ArrowDown') this.#take(event, () => this.#step(1));
     else if (event.altKey && !command && event.key === 'ArrowUp') this.#take(event, () => this.#step(-1));
     else if (command && event.key === ',') this.#take(event, () => router.go('#/settings'));
-    else if (event.key === 'Escape' && router.route.at !== 'list') this.#take(event, () => router.go('#/'));
+    else if (event.key === 'Escape' && router.route.at !== 'list') this.#take(event, () => void this.#leave());
     else if (writing || command || event.altKey) return;
     else if (event.key === '?') this.#take(event, () => (this.help = true));
     else if (event.key === '/') this.#take(event, () => focusFind());
@@ -24,6 +25,15 @@ class Shortcuts {
   #take(event: KeyboardEvent, run: () => void): void {
     event.preventDefault();
     run();
+  }
+
+  /** Back to the list, to the conversation that was shown. */
+  async #leave(): Promise<void> {
+    const link = location.hash;
+    router.go('#/');
+    await tick();
+    const row = document.querySelector<HTMLElement>(`nav a[href="${CSS.escape(link)}"]`) ?? document.querySelector<HTMLElement>('nav a');
+    row?.focus();
   }
 
   /** To the conversation after or before the one shown, in the order of the list. */

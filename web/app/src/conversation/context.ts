@@ -3,7 +3,7 @@ import { getContext, setContext } from 'svelte';
 
 /** What can be done with a message. */
 export type MessageAction =
-  | { do: 'reply' | 'edit' | 'delete' | 'copy' }
+  | { do: 'reply' | 'edit' | 'delete' | 'copy' | 'seen' }
   /** Puts the emoji there, or takes it away if it is there. */
   | { do: 'react'; emoji: string }
   | { do: 'try-again' | 'discard'; tag: number }

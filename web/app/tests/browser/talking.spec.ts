@@ -13,7 +13,7 @@ test('two people find each other and talk, without reading anything', async ({ p
   await expect(ada.message('Hello Bob!')).toContainText('Read');
 
   await bob.composer.pressSequentially('Hel', { delay: 20 });
-  await expect(ada.page.getByText('typing…').first()).toBeVisible();
+  await expect(ada.page.getByText('typing…').filter({ visible: true }).first()).toBeVisible();
   await bob.write('Hello Ada, how are you?');
   await expect(ada.message('Hello Ada, how are you?')).toBeVisible();
 });

@@ -7,7 +7,6 @@ export const common = {
   'close': 'إغلاق',
   'save': 'حفظ',
   'delete': 'حذف',
-  'more': 'المزيد',
   'copy': 'نسخ',
   'try-again': 'حاول مرة أخرى',
   'loading': 'جارٍ التحميل',
@@ -60,7 +59,6 @@ export const common = {
 
   'help.title': 'اختصارات لوحة المفاتيح',
   'help.anywhere': 'في كل مكان',
-  'help.list': 'قائمة المحادثات',
   'help.chat': 'المحادثة',
   'help.shortcuts': 'هذه الصفحة',
   'help.find': 'البحث في القائمة',

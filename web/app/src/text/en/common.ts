@@ -7,7 +7,6 @@ export const common = {
   'close': 'Close',
   'save': 'Save',
   'delete': 'Delete',
-  'more': 'More',
   'copy': 'Copy',
   'try-again': 'Try again',
   'loading': 'Loading',
@@ -55,7 +54,6 @@ export const common = {
 
   'help.title': 'Keyboard shortcuts',
   'help.anywhere': 'Anywhere',
-  'help.list': 'Conversation list',
   'help.chat': 'Conversation',
   'help.shortcuts': 'This sheet',
   'help.find': 'Find in the list',
