@@ -19,9 +19,11 @@ class Update {
     if (!import.meta.env.PROD || !('serviceWorker' in navigator)) return;
     const workbox = new Workbox(address());
     workbox.addEventListener('waiting', () => (this.ready = true));
-    workbox.addEventListener('controlling', (event) => {
-      // The first worker of all takes a page that is already of its version.
-      if (event.isUpdate) location.reload();
+    // The first worker of all takes a page that is already of its version; each after it brings another one.
+    let controlled = navigator.serviceWorker.controller !== null;
+    navigator.serviceWorker.addEventListener('controllerchange', () => {
+      if (controlled) location.reload();
+      controlled = true;
     });
     document.addEventListener('visibilitychange', () => this.#ask());
     setInterval(() => this.#ask(), ASKED_EVERY_MS);

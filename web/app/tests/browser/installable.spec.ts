@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { expect, test } from './fixtures.ts';
 
 test('the app can be installed, and opens without a network', async ({ visitor, server }) => {
@@ -18,6 +20,40 @@ test('the app can be installed, and opens without a network', async ({ visitor, 
   await ada.context.setOffline(true);
   await ada.page.reload();
   await expect(ada.page.getByRole('button', { name: 'Create account' })).toBeVisible();
+});
+
+test('a new version is offered, and taken when the user says so', async ({ page, server }) => {
+  // The server after an update: the same but for its service worker.
+  let version = '';
+  const updated = createServer((request, response) => {
+    void (async () => {
+      const answer = await fetch(server.address + request.url);
+      const body = Buffer.from(await answer.arrayBuffer());
+      const headers = [...answer.headers].filter(
+        ([name]) => name !== 'content-length' && name !== 'content-encoding' && name !== 'connection',
+      );
+      response.writeHead(answer.status, Object.fromEntries(headers));
+      response.end(request.url === '/service-worker.js' ? Buffer.concat([body, Buffer.from(version)]) : body);
+    })();
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => updated.once('listening', resolve));
+  try {
+    await page.goto(`http://127.0.0.1:${(updated.address() as AddressInfo).port}/`);
+    await page.getByRole('textbox', { name: 'Handle', exact: true }).fill('half_writ');
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    version = '\n// another version';
+    await page.evaluate(async () => (await navigator.serviceWorker.getRegistration())?.update());
+
+    await expect(page.getByText('A new version is ready.')).toBeVisible();
+    await expect(page.getByRole('textbox', { name: 'Handle', exact: true }), 'nothing is taken away').toHaveValue('half_writ');
+    await page.getByRole('button', { name: 'Reload' }).click();
+    await expect(page.getByRole('textbox', { name: 'Handle', exact: true })).toHaveValue('');
+    await expect(page.getByText('A new version is ready.')).toHaveCount(0);
+    expect(await page.evaluate(async () => (await navigator.serviceWorker.getRegistration())?.waiting)).toBeNull();
+  } finally {
+    updated.closeAllConnections();
+    updated.close();
+  }
 });
 
 test('nothing runs or loads that did not come with the app', async ({ page, server }) => {

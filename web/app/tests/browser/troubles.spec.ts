@@ -31,7 +31,7 @@ test('what is written offline is delivered later, also when the page was closed 
   const bob = await person('Bob');
   await ada.find({ handle: 'bob', name: 'Bob' });
   await ada.write('online');
-  await expect(ada.message('online')).toContainText('Sent');
+  await expect(ada.message('online')).toContainText(/Sent|Delivered/);
   // The service worker has the app, so that it opens without a network.
   await ada.page.evaluate(() => navigator.serviceWorker.ready);
 
