@@ -32,7 +32,9 @@ class Shortcuts {
     const link = location.hash;
     router.go('#/');
     await tick();
-    const row = document.querySelector<HTMLElement>(`nav a[href="${CSS.escape(link)}"]`) ?? document.querySelector<HTMLElement>('nav a');
+    const row =
+      document.querySelector<HTMLElement>(`[data-conversations] a[href="${CSS.escape(link)}"]`) ??
+      document.querySelector<HTMLElement>('[data-conversations] a');
     row?.focus();
   }
 

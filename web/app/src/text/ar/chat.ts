@@ -70,6 +70,7 @@ export const chat = {
   'chat.info': 'عن هذه المحادثة',
   'chat.arrived': '{name}: {text}',
   'chat.not-member': 'لم تعد في هذه المجموعة. يمكنك قراءة ما قيل حين كنت فيها.',
+  'chat.deleted': 'حُذف هذا الحساب. ما زال بإمكانك قراءة ما قيل.',
   'chat.unknown': 'هذه المحادثة غير موجودة أو لست عضوًا فيها.',
   'chat.too-long': { one: 'حرف واحد زائد', two: 'حرفان زائدان', few: '{count} أحرف زائدة', other: '{count} حرفًا زائدًا' },
   'chat.failed-page': 'تعذّر تحميل هذه الرسائل.',

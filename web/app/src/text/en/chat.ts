@@ -51,6 +51,7 @@ export const chat = {
   'chat.info': 'About this conversation',
   'chat.arrived': '{name}: {text}',
   'chat.not-member': 'You are no longer in this group. You can read what was said while you were.',
+  'chat.deleted': 'This account was deleted. You can still read what was said.',
   'chat.unknown': 'This conversation does not exist, or you are not in it.',
   'chat.too-long': { one: '{count} character too many', other: '{count} characters too many' },
   'chat.failed-page': 'These messages could not be loaded.',
