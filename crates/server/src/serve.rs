@@ -34,7 +34,7 @@ use crate::node::Node;
 use crate::presence::{GRACE, Presence};
 use crate::rate_limit::{RateLimitConfig, RateLimits};
 use crate::worker::Worker;
-use crate::{api, descriptors, landing, listener, secret_key};
+use crate::{api, descriptors, listener, secret_key, web_app};
 
 /// Partitions of an embedded server. Part of the format of its data folder: sync points and positions name them.
 pub const EMBEDDED_PARTITIONS: u32 = 8;
@@ -204,7 +204,7 @@ impl Server {
             let worker = Worker::new(Box::new(reader), history.clone(), gateway.clone(), node.metrics.clone());
             workers.spawn(worker.run());
         }
-        let app = api::finish(&node, api::routes(&node).merge(gateway.routes()).merge(landing::routes()));
+        let app = api::finish(&node, api::routes(&node).merge(gateway.routes()).merge(web_app::routes()));
         let mut background = JoinSet::new();
         background.spawn(listener::serve(listener, app, node.metrics.clone()));
         background.spawn(gateway.clone().sweep());
