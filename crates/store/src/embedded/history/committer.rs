@@ -257,6 +257,7 @@ impl Committer {
             }
         }
         batch.commit()?;
+        self.tables.seal_outgrown()?;
         Ok(true)
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use fjall::compaction::Leveled;
 use fjall::config::BloomConstructionPolicy::FalsePositiveRate;
 use fjall::config::{BlockSizePolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry, PartitioningPolicy, PinningPolicy};
-use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use fjall::{AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
 use super::{FORMAT, HistoryOptions, OpenError, journal, key};
 use crate::StoreError;
@@ -41,6 +41,9 @@ const EVENT_FILTER_ERRORS: f32 = 0.001;
 /// many as the one before: the smaller they are, the less of the history is above the last level and needs filters.
 const EVENT_TABLE_BYTES: u64 = 32 << 20;
 
+/// At which size the engine itself is to write a table to the disk: see [`Tables::seal_outgrown`].
+const NEVER: u64 = u64::MAX;
+
 /// The names of the keyspaces, in the order in which they are made.
 const NAMES: [&str; 7] = ["meta", "events", "heads", "rosters", "memberships", "progress", "mentions"];
 
@@ -55,6 +58,8 @@ pub(super) struct Tables {
     pub memberships: Keyspace,
     pub progress: Keyspace,
     pub mentions: Keyspace,
+    /// Bytes of events in memory before they are to become a table on the disk; half as many for other rows.
+    memtable_bytes: u64,
 }
 
 impl Tables {
@@ -74,6 +79,21 @@ impl Tables {
     /// Every keyspace.
     pub fn all(&self) -> [&Keyspace; 7] {
         [&self.meta, &self.events, &self.heads, &self.rosters, &self.memberships, &self.progress, &self.mentions]
+    }
+
+    /// Has every table that outgrew its place in memory written to the disk. To be called by the only writer, after each write.
+    ///
+    /// The engine would do so itself, but not surely (fjall 3.1): each write asks for it through a queue that its threads both take from
+    /// and wait to put into, and when fast writers have filled that, all of them wait for ever, and memory and journals grow
+    /// without end. So it is never asked (see [`NEVER`]), and this thread, which takes nothing from that queue, does it.
+    pub fn seal_outgrown(&self) -> Result<(), fjall::Error> {
+        for table in self.all() {
+            let limit = if table.id() == self.events.id() { self.memtable_bytes } else { self.memtable_bytes / 2 };
+            if table.tree.active_memtable().size() > limit {
+                table.rotate_memtable()?;
+            }
+        }
+        Ok(())
     }
 
     /// Opens what is at `path`, or creates it.
@@ -104,7 +124,7 @@ impl Tables {
     }
 
     fn of(db: Database, options: &HistoryOptions) -> Result<Tables, fjall::Error> {
-        let small = || KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes / 2);
+        let small = || KeyspaceCreateOptions::default().max_memtable_size(NEVER);
         // Rows that are asked for are nearly always there: filters for the last level would be nine tenths of the memory
         // and save little.
         let found = || small().expect_point_read_hits(true);
@@ -114,7 +134,7 @@ impl Tables {
         Ok(Tables {
             events: db.keyspace(events, || {
                 KeyspaceCreateOptions::default()
-                    .max_memtable_size(options.memtable_bytes)
+                    .max_memtable_size(NEVER)
                     // A page of 50 messages in one block, mostly (see docs/decisions/0009-cold-pages.md).
                     .data_block_size_policy(BlockSizePolicy::all(EVENT_BLOCK_BYTES))
                     .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
@@ -135,6 +155,7 @@ impl Tables {
             mentions: db.keyspace(mentions, || small().filter_policy(FilterPolicy::disabled()))?,
             meta,
             db,
+            memtable_bytes: options.memtable_bytes,
         })
     }
 
@@ -239,4 +260,31 @@ pub(super) fn damaged(journal: &Path, at: usize) -> String {
          Restore the data folder from a backup, or cut the journal off there to go on without what follows",
         journal.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is in memory is bounded by what is sealed at once, however fast it is written.
+    #[test]
+    fn tables_in_memory_stay_small_under_fast_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = HistoryOptions { memtable_bytes: 64 << 10, ..HistoryOptions::default() };
+        let tables = Tables::open(&folder.path().join("history"), &options).unwrap();
+        for number in 0..4_000_u32 {
+            let mut batch = tables.db.batch();
+            for row in 0..16_u32 {
+                batch.insert(&tables.events, [number.to_be_bytes(), row.to_be_bytes()].concat(), [7; 100]);
+            }
+            batch.commit().unwrap();
+            tables.seal_outgrown().unwrap();
+            assert!(tables.events.tree.active_memtable().size() <= options.memtable_bytes, "after write {number}");
+            // The committer waits likewise.
+            while tables.events.sealed_memtable_count() > 2 {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+        assert!(tables.events.tree.table_count() > 0, "they went to the disk");
+    }
 }
