@@ -78,6 +78,9 @@ pub struct Storm {
     patience: u64,
 }
 
+/// How long the server is up before the devices gather: more than what it takes for its notes of what happened lately to count.
+const UP_FOR: Duration = Duration::from_secs(35);
+
 impl Storm {
     /// Fills a history, gathers the devices, cuts them, writes, and lets them come back.
     pub async fn run(&self, common: &Common) -> Result<Map<String, Value>> {
@@ -95,6 +98,9 @@ impl Storm {
         let mut server = Server::start_on(common, folder, Vec::new(), key, Some(self.sessions))?;
         let SocketAddr::V4(address) = server.address else { bail!("the server does not listen on IPv4") };
         let empty = process::resident(server.pid())?.0;
+        // Devices are away from a server that has been up for a while. Those that were in sync before it started are looked at more
+        // closely, as the first ones after a restart are (`--kill`).
+        tokio::time::sleep(UP_FOR).await;
         let shares = crowd::share(self.sessions, DESCRIPTORS, self.per_thread);
         let shared = Arc::new(Shared {
             address,

@@ -54,9 +54,9 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Accepts connections for as long as it is polled, and serves `app` on each.
-pub async fn serve(listener: TcpListener, app: Router, metrics: Arc<Metrics>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+/// Accepts connections for as long as it is polled, and serves `app` on each; at most `connections` at once that are not sessions.
+pub async fn serve(listener: TcpListener, app: Router, metrics: Arc<Metrics>, connections: usize) {
+    let room = Arc::new(Semaphore::new(connections.min(CONNECTIONS)));
     loop {
         // The semaphore is never closed.
         let Ok(place) = room.clone().acquire_owned().await else { return };

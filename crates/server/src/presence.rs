@@ -107,7 +107,10 @@ impl Presence {
         loop {
             let next = self.leave(clock::now());
             self.store_seen().await;
-            self.tell_changes().await;
+            if self.tell_changes().await {
+                // There are more; but others leave meanwhile.
+                continue;
+            }
             let sleep = tokio::time::sleep(next.unwrap_or(Duration::from_secs(3600)));
             tokio::select! {
                 () = self.changed.notified() => {}
@@ -165,25 +168,22 @@ impl Presence {
         }
     }
 
-    async fn tell_changes(&self) {
-        loop {
-            let users: Vec<UserId> = {
-                let mut state = self.state.lock();
-                let count = state.changes.len().min(USERS_PER_QUESTION);
-                state.changes.drain(..count).collect()
-            };
-            if users.is_empty() {
-                return;
-            }
-            match self.directory.friends_of(&users).await {
-                Ok(friends) => {
-                    for (user, friend) in friends.into_iter().filter(|(_, friend)| self.hub.has_session(*friend)) {
-                        self.tell(friend, user).await;
-                    }
+    /// Tells the friends of those whose changes wait longest. Returns whether there are more.
+    async fn tell_changes(&self) -> bool {
+        let (users, more): (Vec<UserId>, bool) = {
+            let mut state = self.state.lock();
+            let count = state.changes.len().min(USERS_PER_QUESTION);
+            (state.changes.drain(..count).collect(), !state.changes.is_empty())
+        };
+        match self.directory.friends_of(&users).await {
+            Ok(friends) => {
+                for (user, friend) in friends.into_iter().filter(|(_, friend)| self.hub.has_session(*friend)) {
+                    self.tell(friend, user).await;
                 }
-                Err(error) => tracing::warn!(%error, "friends of {} users are not told", users.len()),
             }
+            Err(error) => tracing::warn!(%error, "friends of {} users are not told", users.len()),
         }
+        more
     }
 
     /// The presence of `user` for somebody who may see it, or may not. `stored` is when the directory has last seen them.

@@ -136,7 +136,7 @@ impl Server {
     /// Opens the data folder and listens.
     pub async fn open(options: ServeOptions) -> Result<Server, ServeError> {
         let descriptors = descriptors::limit();
-        let capacity = options.sessions.unwrap_or_else(|| shards::room(descriptors));
+        let capacity = options.sessions.unwrap_or_else(|| shards::main_room(descriptors));
         let count = options.shards.unwrap_or_else(|| shards::needed(capacity, descriptors));
         let shards = Shards::start(count, descriptors).map_err(ServeError::Shards)?;
         let folder = Arc::new(DataFolder::open(&options.data)?);
@@ -206,7 +206,7 @@ impl Server {
         }
         let app = api::finish(&node, api::routes(&node).merge(gateway.routes()).merge(web_app::routes()));
         let mut background = JoinSet::new();
-        background.spawn(listener::serve(listener, app, node.metrics.clone()));
+        background.spawn(listener::serve(listener, app, node.metrics.clone(), shards::http_room(descriptors::limit())));
         background.spawn(gateway.clone().sweep());
         background.spawn(node.presence.clone().run());
         let failed = tokio::select! {

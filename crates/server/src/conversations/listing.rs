@@ -20,8 +20,8 @@ const MEMBERS: usize = 20_000;
 /// hundreds of conversations while it reads: when all devices come back at once, and each had begun, it would be all of memory. Enough
 /// that the disk is never idle.
 pub const LISTINGS_AT_ONCE: usize = 32;
-/// How far apart the clocks of two nodes may be, and how long noting a time may take, in milliseconds.
-const SLACK_MS: Millis = 5_000;
+/// How far apart the clocks of two nodes may be, and how long noting a time may take (the writer may wait for its disk), in milliseconds.
+const SLACK_MS: Millis = 15_000;
 
 /// A part of a user's conversations.
 pub struct Part {

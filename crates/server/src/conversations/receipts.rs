@@ -6,6 +6,7 @@ use banter_protocol::{ErrorBody, ServerFrame};
 
 use super::ReadingError;
 use super::progress::{advance_delivered, advance_read};
+use crate::clock;
 use crate::node::Node;
 
 /// [`mark_read`] for a session, which is not answered.
@@ -31,7 +32,7 @@ pub async fn mark_read(
     let advanced = advance_read(&*node.history, user, conversation, seq).await?;
     let read = advanced.read();
     if advanced.grew {
-        node.recent.note_register(conversation, [user].into_iter().chain(conversation.peer_of(user)));
+        node.recent.note_register(conversation, [user].into_iter().chain(conversation.peer_of(user)), clock::now());
         let frame = ServerFrame::Read { conversation, user, seq: read.seq, ordinal: read.ordinal };
         node.hub.send_to_user(user, &frame, except);
         if advanced.view.is_member() {
@@ -48,7 +49,7 @@ pub async fn mark_read(
 pub async fn delivered(node: &Node, user: UserId, conversation: ConversationId, seq: Seq) -> Result<(), ErrorBody> {
     let advanced = advance_delivered(&*node.history, user, conversation, seq).await.map_err(|error| error.body())?;
     if let Some(peer) = conversation.peer_of(user).filter(|_| advanced.grew) {
-        node.recent.note_register(conversation, [user, peer]);
+        node.recent.note_register(conversation, [user, peer], clock::now());
         let frame = ServerFrame::Delivered { conversation, user, seq: advanced.progress.delivered };
         node.hub.send_to_user(peer, &frame, None);
     }

@@ -2,7 +2,7 @@
 //! through all of its user's conversations. When a hundred thousand come back at once, that is what makes the difference.
 //!
 //! Only candidates are kept; whether something changed for a device is decided by what is stored. An entry stays for two generations,
-//! each of which ends when it has [`ENTRIES`]; a device that was away for longer, or since before the server started, has everything
+//! each of which ends when it has half a million; a device that was away for longer, or since before the server started, has everything
 //! looked through.
 
 use std::collections::HashMap;
@@ -16,10 +16,10 @@ use smallvec::SmallVec;
 
 use super::sync_point::SyncPoint;
 
-/// Entries (a conversation of a member's) after which a generation ends: at most about 50 MiB.
+/// Entries (a conversation, or one of a member's) after which a generation ends: at most about 50 MiB.
 const ENTRIES: usize = 500_000;
 /// Most conversations that are looked at for one user; one with more is busy enough to have all looked through.
-const CANDIDATES: usize = 1_000;
+const CANDIDATES: usize = 100;
 /// Parts of a generation's tables, so that cores seldom meet at one lock.
 const SHARDS: usize = 64;
 
@@ -84,6 +84,9 @@ impl Recent {
             let noted = {
                 let mut shard = self.shard(&generations.current.members, conversation).lock();
                 let before = shard.insert(conversation, members.clone());
+                if before.is_none() {
+                    generations.current.entries.fetch_add(1, Ordering::Relaxed);
+                }
                 before.is_some_and(|before| Arc::ptr_eq(&before, &members))
             };
             let members = members.iter().copied().filter(|_| !noted);
@@ -92,17 +95,16 @@ impl Recent {
         if let Some(applied) = self.applied.get(partition as usize) {
             applied.store(position, Ordering::Release);
         }
-        let full = generations.current.entries.load(Ordering::Relaxed) >= self.entries;
         drop(generations);
-        if full {
-            self.turn(now);
-        }
+        self.turn_when_full(now);
     }
 
     /// Notes that a register of somebody's in `conversation` moved, which these users see. To be called before they are told.
-    pub fn note_register(&self, conversation: ConversationId, users: impl IntoIterator<Item = UserId>) {
+    pub fn note_register(&self, conversation: ConversationId, users: impl IntoIterator<Item = UserId>, now: Millis) {
         let generations = self.generations.read();
         users.into_iter().for_each(|user| self.touch(&generations.current, user, conversation));
+        drop(generations);
+        self.turn_when_full(now);
     }
 
     /// A point up to which everything is noted here. Taken before anything is read for an answer.
@@ -138,8 +140,11 @@ impl Recent {
         }
     }
 
-    /// Begins a generation, and forgets the one before the last.
-    fn turn(&self, now: Millis) {
+    /// Begins a generation when the current one is full, and forgets the one before the last.
+    fn turn_when_full(&self, now: Millis) {
+        if self.generations.read().current.entries.load(Ordering::Relaxed) < self.entries {
+            return;
+        }
         let mut generations = self.generations.write();
         if generations.current.entries.load(Ordering::Relaxed) < self.entries {
             return;
@@ -211,7 +216,7 @@ mod tests {
         recent.note(0, 10, [leaving].into_iter(), 300);
         assert_eq!(recent.since(UserId(5), &since, SLACK), Some(vec![group(4)]));
         assert_eq!(recent.since(UserId(6), &since, SLACK), Some(vec![group(4)]));
-        recent.note_register(group(9), [UserId(5)]);
+        recent.note_register(group(9), [UserId(5)], 300);
         assert_eq!(recent.since(UserId(5), &since, SLACK), Some(vec![group(4), group(9)]));
     }
 
@@ -225,7 +230,7 @@ mod tests {
 
     #[test]
     fn two_generations_are_kept() {
-        let recent = Recent::with_room(&[0], 0, 2);
+        let recent = Recent::with_room(&[0], 0, 4);
         let all = members(&[1]);
         for position in 1..=6 {
             recent.note(0, position, [happened(position, &all)].into_iter(), 100 * position);

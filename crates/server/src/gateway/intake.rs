@@ -118,11 +118,11 @@ impl Gateway {
                 self.command(session, Asked { tag, conversation }, Action::React { target, emoji, add })
             }
             ClientFrame::Typing(frame::Typing { conversation }) => self.typing(session, conversation),
-            ClientFrame::Read(up_to) => self.waiting(session, async move |gateway, session| {
+            ClientFrame::Read(up_to) => self.lasting(session, async move |gateway, session| {
                 let done = receipts::read(&gateway.node, session.user, up_to.conversation, up_to.seq, Some(session.number)).await;
                 gateway.tell_failure(&session, done.map(|_| ()), Some(up_to.conversation));
             }),
-            ClientFrame::Delivered(up_to) => self.waiting(session, async move |gateway, session| {
+            ClientFrame::Delivered(up_to) => self.lasting(session, async move |gateway, session| {
                 let done = receipts::delivered(&gateway.node, session.user, up_to.conversation, up_to.seq).await;
                 gateway.tell_failure(&session, done, Some(up_to.conversation));
             }),
@@ -152,6 +152,21 @@ impl Gateway {
         F: Future<Output = ()> + Send + 'static,
     {
         Taken::Waiting(Box::pin(work(self.clone(), session.clone())))
+    }
+
+    /// Like [`Gateway::waiting`], for what is to be finished once it is begun, even if its session ends meanwhile: what was stored has
+    /// to be told to the others.
+    fn lasting<F>(self: &Arc<Self>, session: &Arc<Session>, work: impl FnOnce(Arc<Self>, Arc<Session>) -> F) -> Taken
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let work = work(self.clone(), session.clone());
+        // Begun when it is waited for, so on the runtime that waits.
+        Taken::Waiting(Box::pin(async move {
+            if let Err(error) = tokio::spawn(work).await {
+                tracing::error!(%error, "a frame");
+            }
+        }))
     }
 
     // Commands.

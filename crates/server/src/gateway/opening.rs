@@ -90,7 +90,11 @@ impl Gateway {
         if node.hub.register(session.clone()) {
             node.presence.came(access.user);
         }
-        // Looked up after registering: a sign-out is either seen here, or finds the session.
+        // Looked up after registering: the end of the server, or a sign-out, is either seen here, or finds the session.
+        if self.is_ending() {
+            self.forget(&session);
+            return Err(Rejected::SHUTTING_DOWN);
+        }
         if node.removed_devices.contains(access.device) {
             self.forget(&session);
             return Err(Rejected::SIGNED_OUT);

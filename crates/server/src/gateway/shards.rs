@@ -7,7 +7,7 @@
 //! A connection begins on the main runtime, and moves to a shard when its session stands. On a shard runs what reads, takes and
 //! writes the frames of its sessions, and nothing else: a descriptor is a number that means another file in another table. So
 //! nothing that was opened elsewhere is used or dropped here, and all that has to wait for a store or a timer of others runs on the
-//! main runtime ([`Shards::elsewhere`]). Only what was open before the shards started, the runtimes' own descriptors among them, is the
+//! main runtime. Only what was open before the shards started, the runtimes' own descriptors among them, is the
 //! same everywhere: they start before the server opens anything.
 
 use std::io::{self, IoSlice, IoSliceMut};
@@ -15,7 +15,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use nix::sched::{CloneFlags, unshare};
@@ -35,6 +35,8 @@ use crate::gateway::socket::SocketTask;
 const ARRIVALS: usize = 256;
 /// Descriptors of a table that are not for sessions: what was open before, and connections that linger after their end.
 const DESCRIPTORS_BESIDES: usize = 1_000;
+/// Which part of the main table is for HTTP connections: they can never take what the stores and the sessions there need.
+const HTTP_PART: usize = 4;
 
 /// The shards of this process; perhaps none.
 pub struct Shards {
@@ -47,6 +49,8 @@ pub struct Shards {
 
 struct Shard {
     held: Arc<AtomicUsize>,
+    /// Its thread has ended.
+    closed: Arc<AtomicBool>,
     /// `None` once the shard is told to stop.
     door: Mutex<Option<Door>>,
 }
@@ -79,13 +83,22 @@ impl Drop for Place {
 
 /// How many shards `sessions` need when a table holds `descriptors`: none when the main one has room for them.
 pub fn needed(sessions: usize, descriptors: usize) -> usize {
-    let room = room(descriptors);
-    if sessions <= room { 0 } else { sessions.div_ceil(room) }
+    if sessions <= main_room(descriptors) { 0 } else { sessions.div_ceil(shard_room(descriptors)) }
 }
 
-/// How many sessions go into a table of `descriptors`.
-pub fn room(descriptors: usize) -> usize {
-    descriptors.saturating_sub(DESCRIPTORS_BESIDES).max(1)
+/// How many HTTP connections the main table has room for, when it holds `descriptors`.
+pub fn http_room(descriptors: usize) -> usize {
+    (descriptors / HTTP_PART).max(1)
+}
+
+/// How many sessions the main table has room for, when it holds `descriptors`.
+pub fn main_room(descriptors: usize) -> usize {
+    shard_room(descriptors).saturating_sub(http_room(descriptors)).max(1)
+}
+
+/// How many sessions the table of a shard has room for, when it holds `descriptors`.
+fn shard_room(descriptors: usize) -> usize {
+    (descriptors - DESCRIPTORS_BESIDES.min(descriptors / 4)).max(1)
 }
 
 impl Shards {
@@ -104,17 +117,19 @@ impl Shards {
             let (arrivals, arriving) = mpsc::channel(ARRIVALS);
             let held = Arc::new(AtomicUsize::new(0));
             let door = Mutex::new(Some(Door { socket: UnixStream::from_std(ours)?, arrivals }));
-            shards.push(Shard { held, door });
-            ends.push((Builder::new_current_thread().enable_all().build()?, theirs, arriving));
+            let closed = Closed(Arc::default());
+            shards.push(Shard { held, closed: closed.0.clone(), door });
+            ends.push((Builder::new_current_thread().enable_all().build()?, theirs, arriving, closed));
         }
         // All runtimes are made, and their descriptors known to this table, before the first thread takes its copy: threads wake
         // each other by writing to these.
         let mut threads = Vec::new();
         let mut started = Vec::new();
-        for (number, (runtime, socket, arriving)) in ends.into_iter().enumerate() {
+        for (number, (runtime, socket, arriving, closed)) in ends.into_iter().enumerate() {
             let (tell, told) = std::sync::mpsc::channel();
             let thread = std::thread::Builder::new().name(format!("shard-{number}"));
             threads.push(thread.spawn(move || {
+                let _closed = closed;
                 let separate = separate();
                 let ready = separate.is_ok();
                 // The starter waits for it.
@@ -128,7 +143,7 @@ impl Shards {
         for told in started {
             told.recv().map_err(io::Error::other)??;
         }
-        Ok(Shards { shards, threads: parking_lot::Mutex::new(threads), room: room(descriptors), main: Handle::current() })
+        Ok(Shards { shards, threads: parking_lot::Mutex::new(threads), room: shard_room(descriptors), main: Handle::current() })
     }
 
     /// Moves a session to the shard that holds the fewest, or leaves it on the main runtime when there are no shards. A session
@@ -147,9 +162,10 @@ impl Shards {
             tokio::spawn(SocketTask::new(stream, arrival));
             return Ok(());
         }
-        let emptiest = self.shards.iter().min_by_key(|shard| shard.held.load(Ordering::Relaxed));
+        let open = self.shards.iter().filter(|shard| !shard.closed.load(Ordering::Acquire));
+        let emptiest = open.min_by_key(|shard| shard.held.load(Ordering::Relaxed));
         let shard = emptiest.filter(|shard| shard.held.load(Ordering::Acquire) < self.room);
-        let shard = shard.ok_or_else(|| io::Error::other("all of them are full"))?;
+        let shard = shard.ok_or_else(|| io::Error::other("all of them are full or closed"))?;
         shard.held.fetch_add(1, Ordering::AcqRel);
         arrival.place = Some(Place(shard.held.clone()));
         let descriptor = stream.into_std()?;
@@ -194,6 +210,15 @@ impl Shards {
     }
 }
 
+/// Says that a shard's thread has ended, however it did.
+struct Closed(Arc<AtomicBool>);
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 struct AbortOnDrop(tokio::task::JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
@@ -213,9 +238,10 @@ fn run(runtime: &Runtime, socket: StdUnixStream, mut arriving: mpsc::Receiver<Ar
     let ended = runtime.block_on(async {
         let socket = UnixStream::from_std(socket)?;
         while let Some(arrival) = arriving.recv().await {
-            let descriptor = socket.async_io(Interest::READABLE, || receive(socket.as_fd())).await?;
+            let received = socket.async_io(Interest::READABLE, || receive(socket.as_fd())).await;
             let (gateway, session) = (arrival.gateway.clone(), arrival.session.clone());
-            match TcpStream::from_std(descriptor.into()) {
+            // One that fails is that session's affair: each message is one byte, with or without its descriptor.
+            match received.and_then(|descriptor| TcpStream::from_std(descriptor.into())) {
                 Ok(stream) => drop(tokio::spawn(SocketTask::new(stream, arrival))),
                 Err(error) => {
                     tracing::error!(%error, "a session cannot be held");
@@ -260,10 +286,11 @@ mod tests {
 
     #[test]
     fn as_many_as_the_sessions_need() {
-        assert_eq!(needed(19_000, 20_000), 0);
-        assert_eq!(needed(19_001, 20_000), 2);
+        assert_eq!(needed(14_000, 20_000), 0);
+        assert_eq!(needed(14_001, 20_000), 1);
         assert_eq!(needed(1_000_000, 20_000), 53);
-        assert_eq!(needed(1_000_000, 1 << 20), 0);
+        assert_eq!(needed(1_000_000, 1 << 21), 0);
         assert_eq!(needed(10, 0), 10, "however little there is, a shard holds one");
+        assert_eq!((http_room(20_000), main_room(20_000), main_room(1_024)), (5_000, 14_000, 512));
     }
 }

@@ -316,7 +316,9 @@ impl Drop for SocketTask {
 pub(super) async fn close(mut stream: TcpStream, writing: VecDeque<EncodedFrame>, written: usize, end: End) {
     let mut last = Vec::new();
     if end.code != close_code::TOO_SLOW {
-        for (index, frame) in writing.iter().enumerate() {
+        // One that was signed out gets no more than the rest of what it has begun to get.
+        let frames = if end.code == close_code::SIGNED_OUT { usize::from(written > 0) } else { writing.len() };
+        for (index, frame) in writing.iter().take(frames).enumerate() {
             last.extend_from_slice(frame.socket_bytes().chunk().get(if index == 0 { written } else { 0 }..).unwrap_or_default());
         }
         if end.code != close_code::NORMAL {
