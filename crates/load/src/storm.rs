@@ -8,13 +8,15 @@ mod shared;
 mod writing;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail, ensure};
 use banter_server::auth::tokens::AccessTokens;
+use banter_server::clock;
+use banter_server::conversations::sync_point::SyncPoint;
 use clap::Args;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
@@ -106,7 +108,7 @@ impl Storm {
             address,
             tokens: tokens.clone(),
             layout: layout.clone(),
-            point: loaded.point.clone(),
+            point: OnceLock::new(),
             missed: changes.per_user(),
             at_once: (self.at_once / shares.len()).max(1),
             stage: AtomicU8::new(stage::GATHER),
@@ -124,6 +126,9 @@ impl Storm {
         tokio::time::sleep(Duration::from_secs(self.settle)).await;
         let steady = process::resident(server.pid())?.0;
 
+        // What the server would have answered just now: nothing was written since the history was made.
+        let point = SyncPoint { at: clock::now(), positions: loaded.positions.clone() };
+        shared.point.get_or_init(|| point.encode());
         shared.done.store(0, Ordering::Release);
         if self.kill {
             server.kill_and_start(common, Some(self.sessions))?;

@@ -326,7 +326,7 @@ impl Devices {
                 let token = self.token(index);
                 let json = match self.stage {
                     stage::GATHER => format!(r#"{{"type":"hello","token":"{token}"}}"#),
-                    _ => format!(r#"{{"type":"resume","token":"{token}","since":"{}"}}"#, self.shared.point),
+                    _ => format!(r#"{{"type":"resume","token":"{token}","since":"{}"}}"#, self.shared.point()),
                 };
                 self.devices[index].state = State::Greeting;
                 self.send(index, &json)
@@ -384,7 +384,7 @@ impl Devices {
             (device.pulling, device.pulled) = (None, 0);
         }
         let more = more.map(|more| format!(r#","more":"{more}""#)).unwrap_or_default();
-        let question = format!(r#"{{"type":"sync","since":"{}"{more}}}"#, self.shared.point);
+        let question = format!(r#"{{"type":"sync","since":"{}"{more}}}"#, self.shared.point());
         self.set_alarm(index, ANSWER);
         if let Err(error) = self.send(index, &question) {
             self.disconnected(index, &format!("{error:#}"), None);

@@ -11,7 +11,6 @@ use banter_model::partition::partition_of;
 use banter_model::snowflake::{Generator, Unavailable};
 use banter_model::{Action, Command, Conversation, ConversationId, DeviceId, Event, EventId, Millis, Tag, UserId};
 use banter_server::clock;
-use banter_server::conversations::sync_point::SyncPoint;
 use banter_server::serve::EMBEDDED_PARTITIONS;
 use banter_store::data_folder::DataFolder;
 use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions};
@@ -30,8 +29,8 @@ const AGO: Millis = 3_600_000;
 
 /// What was made.
 pub(super) struct Loaded {
-    /// What a device knows that has taken all of it in.
-    pub point: String,
+    /// How far the partitions are.
+    pub positions: Vec<u64>,
     /// Conversations.
     pub conversations: u64,
     /// Memberships of them.
@@ -51,7 +50,7 @@ pub(super) async fn load(path: &Path, layout: &Layout) -> Result<Loaded> {
         now: clock::now() - AGO,
         room: Arc::new(Semaphore::new(UNDER_WAY)),
         writes: JoinSet::new(),
-        loaded: Loaded { point: String::new(), conversations: 0, memberships: 0, events: 0 },
+        loaded: Loaded { positions: Vec::new(), conversations: 0, memberships: 0, events: 0 },
     };
     for round in 0..layout.groups {
         for number in 0..layout.groups_in_round() {
@@ -173,7 +172,7 @@ impl Loading {
         }
         self.written().await?;
         let positions = self.batches.iter().map(|batch| batch.position).collect();
-        self.loaded.point = SyncPoint { at: clock::now(), positions }.encode();
+        self.loaded.positions = positions;
         Ok(self.loaded)
     }
 }

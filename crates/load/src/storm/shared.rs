@@ -1,8 +1,8 @@
 //! What the threads know, and what they saw.
 
 use std::net::SocketAddrV4;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use anyhow::Result;
@@ -30,8 +30,8 @@ pub(super) struct Shared {
     pub address: SocketAddrV4,
     pub tokens: Arc<AccessTokens>,
     pub layout: Layout,
-    /// The sync point that every device has.
-    pub point: String,
+    /// The sync point that every device has when it is cut.
+    pub point: OnceLock<String>,
     /// New events for each device.
     pub missed: u64,
     /// Connections that one thread opens at the same time while the devices gather.
@@ -42,6 +42,13 @@ pub(super) struct Shared {
     pub done: AtomicU64,
     /// When the devices began to come back.
     pub returned: Mutex<Option<Instant>>,
+}
+
+impl Shared {
+    /// The sync point of a device that was cut; empty before any was.
+    pub fn point(&self) -> &str {
+        self.point.get().map_or("", String::as_str)
+    }
 }
 
 /// What a thread saw.
