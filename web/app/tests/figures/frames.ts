@@ -4,7 +4,7 @@ import { spread } from './quantiles.ts';
 declare global {
   interface Window {
     /** When each frame began, while they are noted. */
-    frames: number[] | undefined;
+    frameStarts: number[] | undefined;
   }
 }
 
@@ -18,16 +18,16 @@ interface TraceEvent {
   args?: { name?: string };
 }
 
-/** Milliseconds between frames, and of work of the main thread in each, while `during` runs. */
+/** Milliseconds between frames, and of work of the main thread in each, while `during` runs. Tracing costs some of both. */
 export async function frameTimes(browser: Browser, page: Page, during: () => Promise<void>) {
   await browser.startTracing(page, {
     categories: ['__metadata', 'toplevel', 'devtools.timeline', 'disabled-by-default-devtools.timeline'],
   });
   await page.evaluate(() => {
     const frames: number[] = [];
-    window.frames = frames;
+    window.frameStarts = frames;
     const note = (now: number) => {
-      if (window.frames !== frames) return;
+      if (window.frameStarts !== frames) return;
       frames.push(now);
       requestAnimationFrame(note);
     };
@@ -35,8 +35,8 @@ export async function frameTimes(browser: Browser, page: Page, during: () => Pro
   });
   await during();
   const frames = await page.evaluate(() => {
-    const { frames } = window;
-    window.frames = undefined;
+    const frames = window.frameStarts;
+    window.frameStarts = undefined;
     return frames ?? [];
   });
   const trace = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: TraceEvent[] };
@@ -60,7 +60,7 @@ export function workPerFrame(events: TraceEvent[]): number[] {
   // Some versions report a task under both names.
   const name = tasks.some((one) => one.name === 'RunTask') ? 'RunTask' : 'ThreadControllerImpl::RunTask';
   const ordered = tasks.filter((one) => one.name === name).sort((one, other) => one.ts - other.ts);
-  // A frame has several callbacks; those of one are less than 2 ms apart or within one task, so a frame is a task that holds some.
+  // A frame has several callbacks, all within one task.
   starts.sort((one, other) => one - other);
   const work: number[] = [];
   let mark = 0;
