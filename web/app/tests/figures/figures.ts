@@ -72,15 +72,17 @@ test('figures of the web app', async ({ browser }) => {
     say('scrolling up', { ...scrolling, 'messages passed': from - to, before, after: await memory(session) });
     expect(to).toBeLessThan(from);
 
-    const jumps: { seq: number; ms: number }[] = [];
+    const jumps: Awaited<ReturnType<typeof scrub>>[] = [];
     const jumping = await frameTimes(browser, page, async () => {
-      for (const part of PARTS) {
-        jumps.push(await scrub(page, part));
-        await page.waitForTimeout(700);
-      }
+      for (const part of PARTS) jumps.push(await scrub(page, part));
     });
     say('jumping by the scrubber', {
       'until the message is in sight, ms': Object.fromEntries(jumps.map(({ seq, ms }) => [`to ${seq}`, ms])),
+      'jumps that did not stay where they led to':
+        jumps
+          .filter(({ stays }) => !stays)
+          .map(({ seq, at }) => `${seq}: at ${at}`)
+          .join(', ') || 'none',
       'median, ms': median(jumps.map(({ ms }) => ms)),
       ...jumping,
       after: await memory(session),

@@ -1,4 +1,4 @@
-import { expect, type CDPSession, type Page } from '@playwright/test';
+import type { CDPSession, Page } from '@playwright/test';
 import { rounded } from './quantiles.ts';
 
 declare global {
@@ -6,6 +6,9 @@ declare global {
     jumped: { pressed?: number; shown?: number };
   }
 }
+
+/** After a jump, before it is looked again. */
+const REST_MS = 700;
 
 /** Scrolls the messages up (or down, below 0) as a wheel does, smoothly. */
 export async function scrollUp(page: Page, session: CDPSession, pixels: number, speed: number): Promise<void> {
@@ -25,8 +28,8 @@ export async function placeInSight(page: Page): Promise<number> {
   return Number(await page.getByRole('slider').getAttribute('aria-valuenow'));
 }
 
-/** Presses the scrubber at a part of its height; milliseconds until the message there is in sight and drawn. */
-export async function scrub(page: Page, part: number): Promise<{ seq: number; ms: number }> {
+/** Presses the scrubber at a part of its height; milliseconds until the message there is in sight and drawn. `stays` when it is there still a while later; `at` is the place then. */
+export async function scrub(page: Page, part: number): Promise<{ seq: number; ms: number; stays: boolean; at: number }> {
   const slider = page.getByRole('slider');
   const [first, head] = [Number(await slider.getAttribute('aria-valuemin')), Number(await slider.getAttribute('aria-valuemax'))];
   const box = await page.locator('.track').boundingBox();
@@ -56,6 +59,7 @@ export async function scrub(page: Page, part: number): Promise<{ seq: number; ms
   await page.mouse.up();
   await page.waitForFunction(() => window.jumped.shown !== undefined);
   const { pressed, shown } = await page.evaluate(() => window.jumped as Required<Window['jumped']>);
-  await expect(page.locator(`[data-seq="${seq}"]`)).toBeVisible();
-  return { seq, ms: rounded(shown - pressed) };
+  await page.waitForTimeout(REST_MS);
+  const stays = await page.locator(`[data-seq="${seq}"]`).isVisible();
+  return { seq, ms: rounded(shown - pressed), stays, at: await placeInSight(page) };
 }
