@@ -30,5 +30,7 @@ export default defineConfig({
       use: { ...devices['Pixel 7'], locale: 'en-GB', timezoneId: 'Europe/Berlin' },
     },
     { name: 'screenshots', testMatch: 'screenshots.ts', timeout: 300_000, use: { viewport: { width: 1280, height: 800 }, trace: 'off' } },
+    // What is measured: `npm run figures`.
+    { name: 'figures', testDir: 'tests/figures', testMatch: 'figures.ts', timeout: 0, use: { trace: 'off' } },
   ],
 });

@@ -79,6 +79,7 @@ export class Server {
     return {
       handle,
       user,
+      token: tokens.access_token,
       call: (method, path, body) => this.#call(method, path, tokens.access_token, body),
       write: (conversation, texts) => this.#write(tokens.access_token, conversation, texts),
     };
@@ -129,6 +130,8 @@ export class Server {
 export interface Account {
   readonly handle: string;
   readonly user: string;
+  /** Their access token, good for 15 minutes. */
+  readonly token: string;
   /** A request of theirs to the API; its answer's JSON. */
   readonly call: (method: string, path: string, body?: unknown) => Promise<unknown>;
   /** Writes messages in a conversation, and waits until they are stored. */
