@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { around, earlier, edgesOf, later, MOST, SCREENFUL, spanOf, STEP, type Edges } from './drawn.ts';
+import { around, earlier, edgesOf, isHeld, later, MOST, SCREENFUL, spanOf, STEP, type Edges } from './drawn.ts';
 import type { Row } from './rows.ts';
 
 /** Rows of items `from` to `to`, with a day's separator before every fifth and before the first. */
@@ -27,6 +27,17 @@ describe('what is drawn', () => {
     for (let step = 0; step < 8; step += 1) edges = earlier(all, spanOf(all, edges));
     const before = keys(all, edges);
     expect(keys(rows(13, 310), edges).filter((key) => key.startsWith('m'))).toEqual(before.filter((key) => key.startsWith('m')));
+  });
+
+  it('is not held by a row that a jump took away, and stays with what was jumped to once it is held anew', () => {
+    const before = edgesOf(rows(900, 1_000), spanOf(rows(900, 1_000), {}));
+    const jumped = rows(100, 150);
+    expect(isHeld(jumped, {})).toBe(false);
+    expect(isHeld(jumped, before)).toBe(false);
+    const held = edgesOf(jumped, spanOf(jumped, before));
+    expect(isHeld(jumped, held)).toBe(true);
+    const messages = (all: Row[]) => keys(all, held).filter((key) => key.startsWith('m'));
+    expect(messages(rows(100, 300))).toEqual(messages(jumped));
   });
 
   it('slides to either end, bounded, a few rows at a time', () => {

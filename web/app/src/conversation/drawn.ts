@@ -35,6 +35,14 @@ export function spanOf(rows: readonly Row[], edges: Edges): Span {
   return { from: Math.max(from, to - MOST), to };
 }
 
+/**
+ * Is the span held where it is by its last row? One whose last row is gone (after a jump, all rows are others) would follow the end of what is
+ * loaded, away from what is looked at, as more comes.
+ */
+export function isHeld(rows: readonly Row[], edges: Edges): boolean {
+  return edges.last !== undefined && rows.some(({ key }) => key === edges.last);
+}
+
 /** The edges of a span, which stay where they are. Separators are no edges: they move when rows are put before them. */
 export function edgesOf(rows: readonly Row[], { from, to }: Span): Edges {
   let first = from;
