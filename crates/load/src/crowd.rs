@@ -12,7 +12,7 @@ mod sources;
 mod tally;
 mod thread;
 
-pub use frames::{Frame, next_frame, upgrade_request};
+pub use frames::{Frame, joined, next_frame, upgrade_request};
 pub use heartbeats::Heartbeats;
 pub use poll::{Interest, Poll};
 pub use socket::Socket;

@@ -33,6 +33,15 @@ pub fn upgrade_request(address: SocketAddrV4) -> String {
     )
 }
 
+/// What is to be decoded: what was left of reads before, and what was read now. Copied only if something was left.
+pub fn joined<'a>(rest: &'a mut Vec<u8>, read: &'a [u8]) -> &'a [u8] {
+    if rest.is_empty() {
+        return read;
+    }
+    rest.extend_from_slice(read);
+    rest
+}
+
 /// The first frame of `bytes`, and how many bytes it takes; `None` when it is not whole yet. Before the connection is `upgraded`, that is
 /// the answer to the handshake.
 ///
@@ -67,6 +76,12 @@ pub fn next_frame(bytes: &[u8], upgraded: bool) -> Result<Option<(Frame<'_>, usi
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_left_comes_before_what_is_read() {
+        assert_eq!(joined(&mut Vec::new(), b"new"), b"new");
+        assert_eq!(joined(&mut b"left ".to_vec(), b"new"), b"left new");
+    }
 
     #[test]
     fn frames_come_when_they_are_whole() {

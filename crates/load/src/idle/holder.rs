@@ -13,7 +13,7 @@ use banter_server::auth::tokens::AccessTokens;
 use banter_server::clock;
 use hdrhistogram::Histogram;
 
-use crate::crowd::{Frame, Heartbeats, Interest, Poll, Socket, Sources, Tally, next_frame, upgrade_request};
+use crate::crowd::{Frame, Heartbeats, Interest, Poll, Socket, Sources, Tally, joined, next_frame, upgrade_request};
 use crate::wire;
 
 /// The longest that a thread waits for its connections before it looks at what else there is to do.
@@ -213,13 +213,7 @@ impl Holder {
             Some(read) => read,
         };
         let mut rest = std::mem::take(&mut held.rest);
-        let bytes = match rest.is_empty() {
-            true => &buffer[..read],
-            false => {
-                rest.extend_from_slice(&buffer[..read]);
-                &rest
-            }
-        };
+        let bytes = joined(&mut rest, &buffer[..read]);
         let mut taken = 0;
         while let Some((frame, length)) = next_frame(&bytes[taken..], self.held[index].stage != Stage::Upgrading)? {
             taken += length;

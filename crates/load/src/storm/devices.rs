@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 use super::pulling::{Gap, Pulling};
 use super::shared::{Seen, Shared, stage};
-use crate::crowd::{Frame, Heartbeats, Interest, Poll, Socket, Sources, Tally, next_frame, upgrade_request};
+use crate::crowd::{Frame, Heartbeats, Interest, Poll, Socket, Sources, Tally, joined, next_frame, upgrade_request};
 use crate::wire;
 
 /// The longest that a thread waits for its connections before it looks at what else there is to do.
@@ -295,13 +295,8 @@ impl Devices {
             Some(read) => read,
         };
         let mut rest = std::mem::take(&mut device.rest);
-        let bytes = match rest.is_empty() {
-            true => &buffer[..read],
-            false => {
-                rest.extend_from_slice(&buffer[..read]);
-                &rest
-            }
-        };
+        let unfinished = !rest.is_empty();
+        let bytes = joined(&mut rest, &buffer[..read]);
         let mut taken = 0;
         // A frame may end the session: what follows is of the one before.
         while self.devices[index].socket.is_some()
@@ -313,7 +308,7 @@ impl Devices {
         if self.devices[index].socket.is_some() {
             match taken {
                 // A long frame comes in many pieces: its buffer stays.
-                0 if !rest.is_empty() => self.devices[index].rest = rest,
+                0 if unfinished => self.devices[index].rest = rest,
                 _ => self.devices[index].rest = bytes[taken..].to_vec(),
             }
         }
