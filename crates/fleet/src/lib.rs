@@ -1,0 +1,1 @@
+//! The traits of `banter-store` over engines that many hosts share: Cassandra, Kafka, Redis and ZooKeeper.
