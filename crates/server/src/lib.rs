@@ -5,6 +5,7 @@ pub mod api;
 pub mod auth;
 pub mod clock;
 pub mod commands;
+pub mod config;
 pub mod conversations;
 pub mod descriptors;
 pub mod doctor;

@@ -23,6 +23,7 @@ use crate::auth::removed_devices::RemovedDevices;
 use crate::auth::tokens::AccessTokens;
 use crate::clock::{self, Ids};
 use crate::commands::Commands;
+use crate::config::{Config, ConfigError};
 use crate::conversations::listing::LISTINGS_AT_ONCE;
 use crate::conversations::recent::Recent;
 use crate::conversations::relations::Relations;
@@ -80,6 +81,25 @@ impl ServeOptions {
             shards: None,
             history: HistoryOptions::default(),
         }
+    }
+
+    /// What a configuration says of the node itself.
+    ///
+    /// # Errors
+    /// When a value of it is none.
+    pub fn of(config: &Config) -> Result<Self, ConfigError> {
+        let node = &config.node;
+        let mut options = ServeOptions::new(node.data.clone(), node.listen);
+        if node.unlimited {
+            options.rate_limits = RateLimitConfig::unlimited();
+            options.frame_rate = FrameRate::UNLIMITED;
+        }
+        options.rate_limits.trusted_proxy = node.proxy_header()?;
+        options.presence_grace = Duration::from_millis(node.presence_grace_ms);
+        options.history.reserve_bytes = node.reserve_mib << 20;
+        options.sessions = Some(node.sessions as usize).filter(|sessions| *sessions > 0);
+        options.shards = node.shards.map(usize::from);
+        Ok(options)
     }
 }
 
