@@ -3,14 +3,18 @@
 //! Each trait has one set of behaviour tests in [`behaviour`], run against every implementation, here and in the fleet.
 
 pub mod behaviour;
+pub mod cluster;
 pub mod data_folder;
 pub mod directory;
 pub mod embedded;
 pub mod error;
 pub mod history;
 pub mod queue;
+pub mod sessions;
 
+pub use cluster::Cluster;
 pub use directory::Directory;
 pub use error::StoreError;
 pub use history::{History, HistoryBatch};
 pub use queue::{CommandQueue, Envelope, Origin, PartitionReader};
+pub use sessions::Sessions;
