@@ -9,8 +9,10 @@ mod sources;
 
 use std::path::Path;
 
+use banter_store::cluster::Roles;
+
 pub use check::{check, findings};
-pub use sections::{Cluster, Directory, History, Node, Queue, Role, Secret, Sessions};
+pub use sections::{Cluster, Directory, History, Node, Queue, Secret, Sessions};
 pub use sources::Overrides;
 
 /// What a node is told, from all sources together.
@@ -153,7 +155,7 @@ impl Config {
                 fleet.history.validate()?;
                 fleet.queue.validate()
             }
-            None if self.node.roles.len() < Role::ALL.len() => {
+            None if self.node.roles != Roles::all() => {
                 let message = "a server with its own data folder has all roles: `node.roles` is for the nodes of a fleet";
                 Err(ConfigError::Contradiction(message.to_owned()))
             }

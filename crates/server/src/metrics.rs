@@ -73,10 +73,12 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counters of a process that has this history.
-    pub fn of(history: Arc<EmbeddedHistory>) -> Self {
+    /// Counters of a process, and what its engines count by themselves.
+    pub fn with(collector: Option<Box<dyn Collector>>) -> Self {
         let mut registry = Registry::with_prefix("banter");
-        registry.register_collector(Box::new(HistoryCollector(history)));
+        if let Some(collector) = collector {
+            registry.register_collector(collector);
+        }
         Metrics::new(registry)
     }
 
@@ -155,8 +157,8 @@ impl Metrics {
     }
 }
 
-/// Reads what the history counts by itself.
-struct HistoryCollector(Arc<EmbeddedHistory>);
+/// Reads what the embedded history counts by itself.
+pub struct HistoryCollector(pub Arc<EmbeddedHistory>);
 
 impl fmt::Debug for HistoryCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

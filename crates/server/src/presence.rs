@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use crate::clock;
 use crate::conversations::relations::Relations;
 use crate::gateway::hub::Hub;
+use crate::notices::Notices;
 
 /// A lost connection counts after this time.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -32,6 +33,7 @@ pub struct Presence {
     directory: Arc<dyn Directory>,
     relations: Arc<Relations>,
     hub: Arc<Hub>,
+    notices: Arc<Notices>,
     grace: Duration,
     state: Mutex<State>,
     changed: Notify,
@@ -51,8 +53,14 @@ struct State {
 
 impl Presence {
     /// Presence of the sessions in `hub`. [`Presence::run`] does the telling.
-    pub fn new(directory: Arc<dyn Directory>, relations: Arc<Relations>, hub: Arc<Hub>, grace: Duration) -> Self {
-        Presence { directory, relations, hub, grace, state: Mutex::default(), changed: Notify::new() }
+    pub fn new(
+        directory: Arc<dyn Directory>,
+        relations: Arc<Relations>,
+        hub: Arc<Hub>,
+        notices: Arc<Notices>,
+        grace: Duration,
+    ) -> Self {
+        Presence { directory, relations, hub, notices, grace, state: Mutex::default(), changed: Notify::new() }
     }
 
     /// A user has a first session.
@@ -208,7 +216,7 @@ impl Presence {
             false => Vec::new(),
         };
         let presence = self.seen(user, may_see, stored.first().map(|(_, at)| *at));
-        self.hub.send_to_user(friend, &ServerFrame::Presence { users: vec![presence] }, None);
+        self.notices.mention(&[friend], &ServerFrame::Presence { users: vec![presence] });
     }
 }
 

@@ -76,6 +76,15 @@ pub trait History: Send + Sync + 'static {
     /// Position of the last command of `partition` that is part of what is stored; 0 before the first.
     async fn position(&self, partition: u32) -> Result<u64, StoreError>;
 
+    /// The positions of partitions 0 to `partitions`, in order.
+    async fn positions(&self, partitions: u32) -> Result<Vec<u64>, StoreError> {
+        let mut positions = Vec::with_capacity(partitions as usize);
+        for partition in 0..partitions {
+            positions.push(self.position(partition).await?);
+        }
+        Ok(positions)
+    }
+
     /// Stores `batch`: all of it or nothing, synced to disk when this returns.
     async fn commit(&self, batch: HistoryBatch) -> Result<(), StoreError>;
 

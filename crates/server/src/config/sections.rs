@@ -3,38 +3,22 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use banter_store::cluster::{Role, Roles};
 use banter_store::embedded::history::HistoryOptions;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ConfigError;
 use crate::presence::GRACE;
 use crate::rate_limit::ProxyHeader;
-
-/// What a node does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// The HTTP API.
-    Api,
-    /// Holds sessions.
-    Gateway,
-    /// Applies commands to the logs.
-    Worker,
-    /// Sweeps up after gateways that died.
-    Presence,
-}
-
-impl Role {
-    /// All of them.
-    pub const ALL: [Role; 4] = [Role::Api, Role::Gateway, Role::Worker, Role::Presence];
-}
 
 /// `[node]`: this node. Its keys are `BANTER_<KEY>` in the environment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Node {
     /// What it does. All of it when not set.
-    pub roles: Vec<Role>,
+    #[serde(deserialize_with = "roles")]
+    pub roles: Roles,
     /// The data folder of a server that is no node of a fleet; made if it is missing.
     pub data: PathBuf,
     /// Where clients and load balancers connect. Port 0 takes a free port.
@@ -43,8 +27,8 @@ pub struct Node {
     pub client_url: String,
     /// Where the other nodes connect. Port 0 takes a free port.
     pub internal_listen: SocketAddr,
-    /// The URL under which the other nodes reach it (`http://10.0.0.1:8490`). Empty: the address it listens on.
-    pub internal_url: String,
+    /// Where the other nodes reach it (`10.0.0.1:8490`). Empty: the address it listens on.
+    pub internal_address: String,
     /// Where it is, for clients that name a region. Any text.
     pub region: String,
     /// Where it is: latitude and longitude in degrees.
@@ -71,12 +55,12 @@ pub struct Node {
 impl Default for Node {
     fn default() -> Self {
         Node {
-            roles: Role::ALL.to_vec(),
+            roles: Roles::all(),
             data: "banter-data".into(),
             listen: ([127, 0, 0, 1], 8480).into(),
             client_url: String::new(),
             internal_listen: ([127, 0, 0, 1], 8490).into(),
-            internal_url: String::new(),
+            internal_address: String::new(),
             region: String::new(),
             coordinates: None,
             geoip: PathBuf::new(),
@@ -91,17 +75,19 @@ impl Default for Node {
     }
 }
 
+/// Other than between nodes, a role that does not exist is a slip.
+fn roles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Roles, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    let role = |name: &String| Role::named(name).ok_or_else(|| D::Error::custom(format!("`{name}` is no role")));
+    names.iter().map(role).collect()
+}
+
 /// Most sessions that a node can be told to hold.
 const MOST_SESSIONS: u32 = 10_000_000;
 /// Most shards.
 const MOST_SHARDS: u16 = 1_024;
 
 impl Node {
-    /// Has it this role?
-    pub fn is(&self, role: Role) -> bool {
-        self.roles.contains(&role)
-    }
-
     /// The header in which client addresses are believed.
     ///
     /// # Errors
@@ -126,8 +112,10 @@ impl Node {
             "`node.coordinates` is [latitude, longitude] in degrees"
         } else if !is_http(&self.client_url) {
             "`node.client_url` begins with http:// or https://"
-        } else if !is_http(&self.internal_url) {
-            "`node.internal_url` begins with http:// or https://"
+        } else if self.internal_address.contains("://") {
+            "`node.internal_address` is host:port"
+        } else if self.internal_address.is_empty() && self.internal_listen.ip().is_unspecified() {
+            "`node.internal_address` says where the other nodes reach a node whose `internal_listen` is any address"
         } else {
             return Ok(());
         };

@@ -29,7 +29,7 @@ pub(super) const KEYS: &[(&str, &str, Kind)] = &[
     ("node", "listen", Kind::Text),
     ("node", "client_url", Kind::Text),
     ("node", "internal_listen", Kind::Text),
-    ("node", "internal_url", Kind::Text),
+    ("node", "internal_address", Kind::Text),
     ("node", "region", Kind::Text),
     ("node", "coordinates", Kind::Numbers),
     ("node", "geoip", Kind::Text),

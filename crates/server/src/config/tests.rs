@@ -2,6 +2,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::sources::{KEYS, variable};
 use super::*;
+use banter_store::cluster::Role;
 
 const FLEET: &str = r#"
 [node]
@@ -38,14 +39,14 @@ fn nothing_said_is_a_server_of_its_own() {
     let config = Config::load_with(None, &|_| None, &Overrides::default()).unwrap();
     assert_eq!(config, Config::default());
     assert_eq!(config.fleet().unwrap(), None);
-    assert_eq!(config.node.roles, Role::ALL);
+    assert_eq!(config.node.roles, Roles::all());
 }
 
 #[test]
 fn a_fleet_is_read() {
     let config = load(FLEET, &[], &[]).unwrap();
     let fleet = config.fleet().unwrap().unwrap();
-    assert_eq!(config.node.roles, [Role::Api, Role::Gateway]);
+    assert_eq!(config.node.roles, [Role::Api, Role::Gateway].into_iter().collect());
     assert_eq!(config.node.coordinates, Some([52.5, 13.0]));
     assert_eq!(fleet.queue.brokers, ["a:9092", "b:9092"]);
     assert_eq!(fleet.sessions.url, ["redis://localhost"]);

@@ -41,7 +41,7 @@ pub async fn part(
     // Nobody closes the semaphore.
     let _place = node.listings.acquire().await;
     if let Some(since) = since
-        && let Some(candidates) = node.recent.since(user, since, SLACK_MS)
+        && let Some(candidates) = node.points.since(user, since, SLACK_MS)
     {
         return part_of(node, user, since, after, candidates).await;
     }
