@@ -62,6 +62,12 @@ pub struct Metrics {
     pub commands_per_round: Histogram,
     /// Commands that had been applied before.
     pub duplicates: Counter,
+    /// Parcels sent to other nodes.
+    pub parcels_sent: Counter,
+    /// Queues to other nodes that were full.
+    pub links_overflowed: Counter,
+    /// Streams to other nodes that broke, or did not come about.
+    pub links_broken: Counter,
     refused: Family<Code, Counter>,
     closed: Family<CloseCode, Counter>,
 }
@@ -108,6 +114,9 @@ impl Metrics {
         let events = counter("events", "Events stored");
         let rounds = counter("rounds", "Batches of commands folded");
         let duplicates = counter("duplicates", "Commands that had been applied before");
+        let parcels_sent = counter("parcels_sent", "Parcels sent to other nodes");
+        let links_overflowed = counter("links_overflowed", "Queues to other nodes that were full");
+        let links_broken = counter("links_broken", "Streams to other nodes that broke or did not come about");
         // Powers of two: up to the most commands of a round.
         let commands_per_round = Histogram::new(exponential_buckets(1.0, 2.0, 11));
         registry.register("commands_per_round", "Commands of each batch", commands_per_round.clone());
@@ -133,6 +142,9 @@ impl Metrics {
             rounds,
             commands_per_round,
             duplicates,
+            parcels_sent,
+            links_overflowed,
+            links_broken,
             refused,
             closed,
         }
