@@ -13,4 +13,4 @@ pub mod queue;
 pub use directory::Directory;
 pub use error::StoreError;
 pub use history::{History, HistoryBatch};
-pub use queue::{CommandQueue, Envelope, Origin, PartitionReader};
+pub use queue::{Assigned, CommandQueue, Envelope, Origin, PartitionAssignment, PartitionReader, QueueError};
