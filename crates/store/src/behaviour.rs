@@ -3,6 +3,7 @@
 //! They are part of the library, so that other crates can run them against theirs. Each takes an engine, uses ids of its
 //! own (drawn from a seed, which it prints), and panics where the engine does not do what the trait says.
 
+pub mod assignment;
 pub mod directory;
 pub mod history;
 pub mod queue;

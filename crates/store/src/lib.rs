@@ -16,5 +16,5 @@ pub use cluster::Cluster;
 pub use directory::Directory;
 pub use error::StoreError;
 pub use history::{History, HistoryBatch};
-pub use queue::{CommandQueue, Envelope, Origin, PartitionReader};
+pub use queue::{Assigned, CommandQueue, Envelope, Origin, PartitionAssignment, PartitionReader, QueueError};
 pub use sessions::Sessions;
