@@ -64,6 +64,8 @@ pub struct Metrics {
     pub commands_per_round: Histogram,
     /// Commands that had been applied before.
     pub duplicates: Counter,
+    /// Partitions that could not be read, or no longer.
+    pub partitions_failed: Counter,
     /// Parcels sent to other nodes.
     pub parcels_sent: Counter,
     /// Queues to other nodes that were full.
@@ -117,6 +119,7 @@ impl Metrics {
         let rounds = counter("rounds", "Batches of commands folded");
         let rounds_repeated = counter("rounds_repeated", "Batches of commands that were tried again");
         let duplicates = counter("duplicates", "Commands that had been applied before");
+        let partitions_failed = counter("partitions_failed", "Partitions that could not be read, or no longer");
         let parcels_sent = counter("parcels_sent", "Parcels sent to other nodes");
         let links_overflowed = counter("links_overflowed", "Queues to other nodes that were full");
         let links_broken = counter("links_broken", "Streams to other nodes that broke or did not come about");
@@ -146,6 +149,7 @@ impl Metrics {
             rounds_repeated,
             commands_per_round,
             duplicates,
+            partitions_failed,
             parcels_sent,
             links_overflowed,
             links_broken,

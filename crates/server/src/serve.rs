@@ -1,5 +1,6 @@
 //! `banter serve`: puts the parts together, runs them, and takes them down in order.
 
+mod fleet;
 mod server;
 
 use std::net::SocketAddr;
@@ -136,6 +137,12 @@ pub enum ServeError {
     /// The cluster.
     #[error("the cluster: {0}")]
     Cluster(#[from] JoinError),
+    /// The cluster gave this node's number to another.
+    #[error("another node has this one's number now: it was out of touch with the cluster for too long")]
+    LeaseEnded,
+    /// A node of a fleet has to be reached by the others.
+    #[error("a node of a fleet needs an address for the others")]
+    NoInternalAddress,
     /// The configuration.
     #[error("the configuration: {0}")]
     Config(#[from] ConfigError),

@@ -11,7 +11,7 @@ use banter_store::embedded::cluster::alone;
 use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions, OpenError};
 use banter_store::embedded::id_floor::FileFloor;
 use banter_store::embedded::queue::EmbeddedQueue;
-use banter_store::{Cluster, CommandQueue, Directory, History, PartitionReader, Sessions, StoreError};
+use banter_store::{Cluster, CommandQueue, Directory, History, PartitionAssignment, Sessions, StoreError};
 use prometheus_client::collector::Collector;
 
 use crate::metrics::HistoryCollector;
@@ -32,8 +32,8 @@ pub struct Stores {
     pub history: Arc<dyn History>,
     /// The way to the workers.
     pub queue: Arc<dyn CommandQueue>,
-    /// The partitions that are applied here.
-    pub readers: Vec<Box<dyn PartitionReader>>,
+    /// Which partitions are applied here; `None` for a node that applies none.
+    pub assignment: Option<Box<dyn PartitionAssignment>>,
     /// People.
     pub directory: Arc<dyn Directory>,
     /// Which nodes there are, this one among them.
@@ -51,10 +51,10 @@ pub struct Stores {
 /// Takes the engines down.
 #[async_trait]
 pub trait Closing: Send + Sync {
-    /// No more commands are taken; what is queued here is still handed to the workers, which end after it.
+    /// No more commands are taken from here. Those that were taken are on their way to the workers when this returns.
     async fn close_queue(&self);
 
-    /// Closes everything. Called when the workers have ended.
+    /// Closes everything. Called when the workers of this node have ended.
     ///
     /// # Errors
     /// When something that was to be stored is not.
@@ -76,8 +76,7 @@ impl Stores {
         };
         let directory = Arc::new(SqlDirectory::open_sqlite(&folder.directory()).await?);
         let history = Arc::new(opening.await.map_err(|error| OpenError::Engine(error.to_string()))??);
-        let positions = history.positions(EMBEDDED_PARTITIONS).await?;
-        let (queue, readers) = EmbeddedQueue::new(EMBEDDED_PARTITIONS, QUEUED_COMMANDS, &positions);
+        let (queue, assignment) = EmbeddedQueue::assigned(EMBEDDED_PARTITIONS, QUEUED_COMMANDS);
         let queue = Arc::new(queue);
         let floor = FileFloor::open(&folder.path().join(IDS_FILE)).map_err(ServeError::Ids)?;
         folder.mark_complete()?;
@@ -85,7 +84,7 @@ impl Stores {
         Ok(Stores {
             history: history.clone(),
             queue,
-            readers: readers.into_iter().map(|reader| Box::new(reader) as Box<dyn PartitionReader>).collect(),
+            assignment: Some(Box::new(assignment)),
             directory,
             cluster: Arc::new(alone(folder.node(), profile, Arc::new(floor))),
             sessions: None,

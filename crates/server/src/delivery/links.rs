@@ -339,3 +339,125 @@ async fn connect(address: &str) -> Result<Channel, HoldError> {
         .initial_connection_window_size(WINDOW_BYTES);
     Ok(endpoint.connect().await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use banter_store::cluster::{NodeProfile, Roles};
+    use banter_store::embedded::cluster::EmbeddedCluster;
+
+    use super::*;
+
+    fn link() -> Link {
+        Link {
+            node: NodeIncarnation { number: 1, incarnation: 1 },
+            address: String::new(),
+            queue: Mutex::default(),
+            changed: Notify::new(),
+            metrics: Arc::new(Metrics::default()),
+            task: Mutex::new(None),
+        }
+    }
+
+    /// A parcel that can be told from others by its number.
+    fn parcel(number: u32, bytes: usize) -> Parcel {
+        let round = wire::Round { partition: number, members: Vec::new(), outcomes: Vec::new() };
+        Parcel { content: parcel::Content::Round(round), bytes }
+    }
+
+    /// The number of the parcel that comes next; `None` for "missed".
+    async fn next(link: &Link) -> Option<u32> {
+        match link.next().await.unwrap() {
+            parcel::Content::Round(round) => Some(round.partition),
+            parcel::Content::Missed(_) => None,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_is_dropped_and_said_to_be() {
+        let link = link();
+        for number in 0..WAITING_PARCELS as u32 {
+            link.send(parcel(number, 1));
+        }
+        assert_eq!(next(&link).await, Some(0));
+        link.send(parcel(7_000, 1));
+        link.send(parcel(7_001, 1));
+        link.send(parcel(7_002, 1));
+        assert_eq!(link.metrics.links_overflowed.get(), 1);
+        assert_eq!((next(&link).await, next(&link).await), (None, Some(7_002)), "what came after the loss is told");
+    }
+
+    #[tokio::test]
+    async fn bytes_are_bounded_but_one_parcel_always_fits() {
+        let link = link();
+        link.send(parcel(1, 2 * WAITING_BYTES));
+        assert_eq!(next(&link).await, Some(1));
+        link.send(parcel(2, WAITING_BYTES));
+        link.send(parcel(3, 1));
+        assert_eq!(next(&link).await, None);
+        assert!(link.queue.lock().parcels.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_nobody_misses_makes_way() {
+        let link = link();
+        link.send(parcel(1, WAITING_BYTES / EPHEMERAL_PART));
+        link.send_ephemeral(parcel(2, 1));
+        link.send(parcel(3, 1));
+        assert_eq!((next(&link).await, next(&link).await), (Some(1), Some(3)));
+        link.send_ephemeral(parcel(4, 1));
+        assert_eq!(next(&link).await, Some(4));
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_ends_may_have_lost_what_it_took() {
+        let link = Arc::new(link());
+        link.send(parcel(1, 1));
+        let sent = Sent(link.clone());
+        assert_eq!(next(&link).await, Some(1));
+        drop(sent);
+        link.send(parcel(2, 1));
+        assert_eq!((next(&link).await, next(&link).await), (None, Some(2)));
+        // Not when all was said.
+        link.queue.lock().ended = true;
+        let sent = Sent(link.clone());
+        assert!(matches!(link.next().await, Some(parcel::Content::Farewell(_))));
+        assert!(link.next().await.is_none());
+        drop(sent);
+        assert!(!link.queue.lock().missed);
+    }
+
+    #[tokio::test]
+    async fn links_follow_the_members() {
+        let cluster = EmbeddedCluster::new();
+        let profile = |role| NodeProfile {
+            roles: Roles::from_iter([role]),
+            client_url: String::new(),
+            // Nobody listens there.
+            internal_address: "127.0.0.1:1".to_owned(),
+            region: String::new(),
+            coordinates: None,
+            capacity: 1,
+        };
+        let own: Arc<dyn Cluster> = Arc::new(cluster.join(profile(Role::Gateway)).unwrap());
+        let _worker = cluster.join(profile(Role::Worker)).unwrap();
+        let gateway = cluster.join(profile(Role::Gateway)).unwrap();
+        let links = Links::new(own.clone(), NodeKey::new(&[1; 32]), Arc::new(Metrics::default()));
+        let follow = || {
+            let members = own.members().borrow().clone();
+            links.follow(&members);
+            let mut numbers: Vec<u16> = links.links.lock().links.keys().copied().collect();
+            numbers.sort_unstable();
+            numbers
+        };
+        assert_eq!(follow(), [2], "itself and those without sessions or requests have none");
+        assert!(links.any_for_sending());
+        let api = cluster.join(profile(Role::Api)).unwrap();
+        assert_eq!(follow(), [2, 3]);
+        let missed = |number: u16| links.links.lock().links[&number].queue.lock().missed;
+        assert!(missed(3) && !missed(2), "who is found after something was sent may have missed it");
+        drop((gateway, api));
+        assert_eq!(follow(), []);
+        links.end(Duration::ZERO).await;
+    }
+}
