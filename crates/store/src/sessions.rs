@@ -3,8 +3,14 @@
 //! It says where to send something and who is online. It may be lost at any time and is then written anew by the gateways, who
 //! know their own sessions best; whoever asks and gets no answer sends to all gateways instead.
 
+mod registrar;
+mod suspects;
+
 use async_trait::async_trait;
 use banter_model::UserId;
+
+pub use registrar::{LocalSessions, Registrar};
+pub use suspects::Suspects;
 
 use crate::cluster::NodeIncarnation;
 
