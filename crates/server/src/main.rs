@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use banter_server::config::{self, Config, ConfigError, Overrides};
-use banter_server::serve::{ServeOptions, Server};
+use banter_server::serve::{ServeError, ServeOptions, Server};
+use banter_server::stores::Stores;
 use banter_server::{descriptors, doctor};
+use banter_store::cluster::Role;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -150,16 +152,27 @@ impl Serve {
 
     async fn run(self) -> ExitCode {
         descriptors::raise_limit();
-        let options = match self.configuration().and_then(|config| ServeOptions::of(&config)) {
-            Ok(options) => options,
+        let opened = async {
+            let config = self.configuration()?;
+            let options = ServeOptions::of(&config)?;
+            match config.fleet()? {
+                Some(fleet) => {
+                    let roles: Vec<&str> = config.node.roles.iter().map(Role::name).collect();
+                    let what = format!("{}, one of a fleet", roles.join(" "));
+                    let server = Server::over(options, |profile| Stores::fleet(&config, &fleet, profile)).await?;
+                    Ok::<_, ServeError>((server, what))
+                }
+                None => {
+                    let what = format!("data in {}", options.data.display());
+                    Ok((Server::open(options).await?, what))
+                }
+            }
+        };
+        let (server, what) = match opened.await {
+            Ok(opened) => opened,
             Err(error) => return fail(&error.to_string()),
         };
-        let data = options.data.clone();
-        let server = match Server::open(options).await {
-            Ok(server) => server,
-            Err(error) => return fail(&error.to_string()),
-        };
-        let line = format!("banter is ready: http://{} (data in {})\n", server.address(), data.display());
+        let line = format!("banter is ready: http://{} ({what})\n", server.address());
         // Somebody may have closed standard output, which is no reason not to serve.
         let _ = std::io::stdout().write_all(line.as_bytes()).and_then(|()| std::io::stdout().flush());
         match server.run(stop_signal()).await {

@@ -2,9 +2,9 @@
 //!
 //! Online is who has a session. Nothing is kept of a user who is online; one who lost the last session is kept for the grace time, so
 //! that a tunnel does not flicker. In a fleet both are in the registry of sessions, under their gateway: written when the first session comes
-//! and when the grace time after the last is over ([`registering`](self)), and swept when the gateway dies.
+//! and when the grace time after the last is over, and swept when the gateway dies.
 
-mod registering;
+mod here;
 mod sweeping;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -17,14 +17,15 @@ use banter_protocol::ServerFrame;
 use banter_protocol::frame::{PresenceState, UserPresence};
 use banter_store::Directory;
 use banter_store::directory::DirectoryError;
+use banter_store::sessions::{LocalSessions, Registrar};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::conversations::relations::Relations;
 use crate::gateway::hub::Hub;
 use crate::notices::Notices;
+use crate::presence::here::Here;
 use crate::registry::Registry;
 
 /// A lost connection counts after this time.
@@ -38,12 +39,11 @@ const WAITING_CHANGES: usize = 100_000;
 pub struct Presence {
     directory: Arc<dyn Directory>,
     relations: Arc<Relations>,
-    hub: Arc<Hub>,
     notices: Arc<Notices>,
     /// `None` when all sessions are here.
-    registry: Option<Arc<Registry>>,
+    elsewhere: Option<Elsewhere>,
     grace: Duration,
-    state: Mutex<State>,
+    here: Arc<Here>,
     changed: Notify,
 }
 
@@ -57,6 +57,12 @@ struct State {
     changes: VecDeque<(UserId, Why)>,
     /// When somebody was seen, not yet stored.
     seen: HashMap<UserId, Millis>,
+}
+
+/// What there is besides the sessions of this node.
+struct Elsewhere {
+    registry: Arc<Registry>,
+    registrar: Arc<Registrar>,
 }
 
 /// Why friends are to be told.
@@ -80,34 +86,51 @@ impl Presence {
         registry: Option<Arc<Registry>>,
         grace: Duration,
     ) -> Self {
-        Presence { directory, relations, hub, notices, registry, grace, state: Mutex::default(), changed: Notify::new() }
+        let here = Arc::new(Here { hub, state: Mutex::default() });
+        let elsewhere = registry.map(|registry| {
+            let registrar = Registrar::new(here.clone(), registry.sessions.clone(), registry.cluster.clone());
+            Elsewhere { registry, registrar }
+        });
+        Presence { directory, relations, notices, elsewhere, grace, here, changed: Notify::new() }
     }
 
     /// A user has a first session.
     pub fn came(&self, user: UserId) {
-        let mut state = self.state.lock();
+        let mut state = self.here.state.lock();
         let flickered = state.leaving.remove(&user).is_some();
         // Noted at once, so that a crash leaves a time not long before it.
         state.seen.insert(user, clock::now());
-        match &self.registry {
-            _ if flickered => {}
-            // Friends are told when they can find the user.
-            Some(registry) => registry.set(user, true),
-            None => state.change(user, Why::Came),
+        if !flickered {
+            state.change(user, Why::Came);
         }
         drop(state);
+        if let Some(elsewhere) = self.elsewhere.as_ref().filter(|_| !flickered) {
+            elsewhere.registrar.changed(user);
+        }
         self.changed.notify_one();
     }
 
-    /// If other nodes may not find `user` here yet: done when they do, or when it is clear that they will be late.
-    pub fn listed(&self, user: UserId) -> Option<oneshot::Receiver<()>> {
-        self.registry.as_ref()?.listed(user)
+    /// In a fleet: done when other nodes find `user` here, or when it is clear that this takes longer; then the user's sessions will be
+    /// told that they may have missed something.
+    pub fn listed(&self, user: UserId) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let registrar = self.elsewhere.as_ref()?.registrar.clone();
+        Some(async move {
+            registrar.settled(user).await;
+        })
+    }
+
+    /// Keeps the registry of sessions right about this node, for as long as it is polled.
+    pub async fn register(self: Arc<Self>) {
+        match &self.elsewhere {
+            Some(elsewhere) => elsewhere.registrar.clone().run().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// A user's last session is gone.
     pub fn went(&self, user: UserId) {
         let now = clock::now();
-        let mut state = self.state.lock();
+        let mut state = self.here.state.lock();
         state.leaving.insert(user, now);
         state.order.push_back((now, user));
         drop(state);
@@ -116,21 +139,22 @@ impl Presence {
 
     /// Friends, blocks or settings of `user` changed: friends who are online are told what they may know now.
     pub fn audience_changed(&self, user: UserId) {
-        self.state.lock().change(user, Why::Audience);
+        self.here.state.lock().change(user, Why::Audience);
         self.changed.notify_one();
     }
 
     /// Has the user a session here, grace time included?
     fn is_here(&self, user: UserId) -> bool {
-        self.hub.has_session(user) || self.state.lock().leaving.contains_key(&user)
+        self.here.has_session(user)
     }
 
     /// Those of `users` who are online, grace time included: here, or on another node. Nobody is on others when the registry does not
     /// answer.
     async fn online(&self, users: &[UserId]) -> HashSet<UserId> {
-        let (mut online, elsewhere): (HashSet<UserId>, Vec<UserId>) = users.iter().partition(|user| self.is_here(**user));
-        if let Some(registry) = self.registry.as_ref().filter(|_| !elsewhere.is_empty()) {
-            match registry.gateways(&elsewhere).await {
+        let (mut online, elsewhere): (HashSet<UserId>, Vec<UserId>) =
+            users.iter().copied().partition(|user| self.is_here(*user));
+        if let Some(others) = self.elsewhere.as_ref().filter(|_| !elsewhere.is_empty()) {
+            match others.registry.gateways(&elsewhere).await {
                 Ok(found) => online.extend(found.into_keys()),
                 Err(error) => tracing::warn!(%error, "presence of {} users", elsewhere.len()),
             }
@@ -174,9 +198,9 @@ impl Presence {
     pub async fn finish(&self) {
         let now = clock::now();
         let mut online = Vec::new();
-        self.hub.for_each(|session| online.push(session.user));
+        self.here.hub.for_each(|session| online.push(session.user));
         {
-            let mut state = self.state.lock();
+            let mut state = self.here.state.lock();
             state.seen.extend(online.into_iter().map(|user| (user, now)));
             let leaving = std::mem::take(&mut state.leaving);
             state.seen.extend(leaving);
@@ -187,29 +211,33 @@ impl Presence {
     /// Those whose grace time is over at `now` are offline. Returns the time until the next one's is.
     fn leave(&self, now: Millis) -> Option<Duration> {
         let grace = u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX);
-        let mut state = self.state.lock();
+        let (mut gone, mut next) = (Vec::new(), None);
+        let mut state = self.here.state.lock();
         while let Some((since, user)) = state.order.front().copied() {
             let due = since.saturating_add(grace);
             if due > now {
-                return Some(Duration::from_millis(due - now));
+                next = Some(Duration::from_millis(due - now));
+                break;
             }
             state.order.pop_front();
             if state.leaving.get(&user) == Some(&since) {
                 state.leaving.remove(&user);
                 state.seen.insert(user, since);
-                match &self.registry {
-                    Some(registry) => registry.set(user, false),
-                    None => state.change(user, Why::Went),
-                }
+                state.change(user, Why::Went);
+                gone.push(user);
             }
         }
-        None
+        drop(state);
+        if let Some(elsewhere) = &self.elsewhere {
+            gone.into_iter().for_each(|user| elsewhere.registrar.changed(user));
+        }
+        next
     }
 
     async fn store_seen(&self) {
         loop {
             let batch: Vec<(UserId, Millis)> = {
-                let mut state = self.state.lock();
+                let mut state = self.here.state.lock();
                 let users: Vec<UserId> = state.seen.keys().copied().take(SEEN_AT_ONCE).collect();
                 users.into_iter().filter_map(|user| state.seen.remove_entry(&user)).collect()
             };
@@ -225,7 +253,7 @@ impl Presence {
     /// Tells the friends of those whose changes wait longest. Returns whether there are more.
     async fn tell_changes(&self) -> bool {
         let (changes, more): (Vec<(UserId, Why)>, bool) = {
-            let mut state = self.state.lock();
+            let mut state = self.here.state.lock();
             let count = state.changes.len().min(USERS_PER_QUESTION);
             (state.changes.drain(..count).collect(), !state.changes.is_empty())
         };
@@ -254,7 +282,14 @@ impl Presence {
         let mut users: Vec<UserId> = changes.iter().map(|(user, _)| *user).collect();
         users.sort_unstable();
         users.dedup();
-        let Some(registry) = &self.registry else { return users };
+        let Some(Elsewhere { registry, registrar }) = &self.elsewhere else { return users };
+        // When the last sessions of two gateways go at the same time, each has to see that the other's is gone.
+        for (user, _) in changes.iter().filter(|(_, why)| *why == Why::Went) {
+            if !registrar.is_listed() {
+                return users;
+            }
+            registrar.settled(*user).await;
+        }
         let Ok(gateways) = registry.gateways(&users).await else { return users };
         let own = registry.node().number;
         users.retain(|user| {
@@ -276,7 +311,7 @@ impl Presence {
         } else if online {
             UserPresence { user, state: PresenceState::Online, last_seen: None }
         } else {
-            let waiting = self.state.lock().seen.get(&user).copied();
+            let waiting = self.here.state.lock().seen.get(&user).copied();
             UserPresence { user, state: PresenceState::Offline, last_seen: stored.max(waiting) }
         }
     }

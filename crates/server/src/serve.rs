@@ -137,6 +137,14 @@ pub enum ServeError {
     /// The cluster.
     #[error("the cluster: {0}")]
     Cluster(#[from] JoinError),
+    /// An engine of the fleet.
+    #[error("{engine}: {message}")]
+    Engine {
+        /// Which.
+        engine: &'static str,
+        /// What it said.
+        message: String,
+    },
     /// The cluster gave this node's number to another.
     #[error("another node has this one's number now: it was out of touch with the cluster for too long")]
     LeaseEnded,

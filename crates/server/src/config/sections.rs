@@ -252,6 +252,8 @@ pub struct Queue {
     pub events_topic: String,
     /// The consumer group that the workers are.
     pub group: String,
+    /// Which making of the topic of commands it is: 0, and one more each time that it was deleted and made anew.
+    pub epoch: u16,
     /// Partitions of the topics when they are made. Fixed from then on: sync points and positions name them.
     pub partitions: u32,
     /// How many brokers hold each record, when the topics are made.
@@ -277,6 +279,7 @@ impl Default for Queue {
             topic: "commands".to_owned(),
             events_topic: "events".to_owned(),
             group: "banter-workers".to_owned(),
+            epoch: 0,
             partitions: 256,
             replication_factor: 3,
             retention_hours: 168,

@@ -54,6 +54,7 @@ pub(super) const KEYS: &[(&str, &str, Kind)] = &[
     ("queue", "topic", Kind::Text),
     ("queue", "events_topic", Kind::Text),
     ("queue", "group", Kind::Text),
+    ("queue", "epoch", Kind::Whole),
     ("queue", "partitions", Kind::Whole),
     ("queue", "replication_factor", Kind::Whole),
     ("queue", "retention_hours", Kind::Whole),

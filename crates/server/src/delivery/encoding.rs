@@ -134,7 +134,7 @@ fn outcome_from(outcome: wire::Outcome, lists: &[Arc<[UserId]>], number: u16) ->
     let wire::Outcome { conversation, sender, answer, news } = outcome;
     let bytes = <[u8; 16]>::try_from(&*conversation).map_err(|_| Malformed("a conversation"))?;
     let conversation = ConversationId::from_bytes(bytes).map_err(|_| Malformed("a conversation"))?;
-    let news = news.map(|news| {
+    let news = news.map(|news| -> Result<News, Malformed> {
         let frame = EncodedFrame::from_socket_bytes(&news.frame).ok_or(Malformed("a frame"))?;
         let members = lists.get(news.members as usize).ok_or(Malformed("a list of members"))?.clone();
         Ok(News { frame, members, gone: Some(UserId(news.gone)).filter(|user| user.0 != 0) })
@@ -217,7 +217,7 @@ pub fn notice_from(notice: wire::Notice) -> Result<Notice, Malformed> {
     match notice.content.ok_or(Malformed("a notice of a kind that this version does not know"))? {
         notice::Content::Frame(wire::Frame { users, frame, except }) => {
             let frame = EncodedFrame::from_socket_bytes(&frame).ok_or(Malformed("a frame"))?;
-            let origin = |except: wire::Session| {
+            let origin = |except: wire::Session| -> Result<Origin, Malformed> {
                 let gateway = u16::try_from(except.gateway).map_err(|_| Malformed("a node number"))?;
                 Ok(Origin { gateway, session: except.session })
             };

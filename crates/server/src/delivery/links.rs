@@ -313,8 +313,6 @@ enum HoldError {
     Connection(#[from] tonic::transport::Error),
     #[error("{}: {}", .0.code(), .0.message())]
     Ended(#[from] tonic::Status),
-    #[error("its address is none: {0}")]
-    Address(#[from] http::uri::InvalidUri),
 }
 
 /// The sentence of an error and of what is behind it.

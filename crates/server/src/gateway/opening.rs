@@ -1,7 +1,6 @@
 //! How a session begins: `hello` or `resume`, the same for every transport.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use banter_protocol::frame::{ClientFrame, Hello, Resume, SyncQuestion};
 use banter_protocol::limits::HEARTBEAT_MS;
@@ -14,9 +13,6 @@ use crate::conversations::sync;
 use crate::gateway::Gateway;
 use crate::gateway::intake::Waiting;
 use crate::gateway::session::{End, Session, Transport};
-
-/// The longest that a session waits until other nodes find it.
-const LISTED_TIME: Duration = Duration::from_secs(2);
 
 /// Why a session does not begin.
 #[derive(Debug)]
@@ -112,7 +108,7 @@ impl Gateway {
             if let Some(listed) = listed {
                 // Before anything is looked up for it: what comes later finds the session. One for which that takes too long, or fails,
                 // is told to look again when it is listed.
-                let _ = tokio::time::timeout(LISTED_TIME, listed).await;
+                listed.await;
             }
             if let Some(since) = since {
                 let session = opened;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use banter_model::UserId;
-use banter_store::cluster::{NodeIncarnation, living};
+use banter_store::cluster::Lease;
 use banter_store::sessions::SessionsError;
+use banter_store::sessions::Suspects;
 
 use super::{Presence, Why};
 use crate::clock;
@@ -19,31 +20,29 @@ const USERS_AT_ONCE: usize = 1_000;
 impl Presence {
     /// Sweeps for as long as it is polled: what the role `presence` does.
     pub async fn sweep(self: Arc<Self>) {
-        let Some(registry) = self.registry.clone() else { return std::future::pending().await };
+        let Some(elsewhere) = &self.elsewhere else { return std::future::pending().await };
+        let registry = elsewhere.registry.clone();
         let mut interval = tokio::time::interval(EVERY);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut dead_before = Vec::new();
+        let mut suspects = Suspects::default();
         loop {
             interval.tick().await;
-            match self.sweep_once(&registry, &dead_before).await {
-                Ok(dead) => dead_before = dead,
-                Err(error) => tracing::warn!(%error, "dead gateways are not looked for"),
+            // Out of touch, the members are those of an earlier time.
+            if registry.cluster.standing().borrow().lease != Lease::Held {
+                continue;
+            }
+            if let Err(error) = self.sweep_once(&registry, &mut suspects).await {
+                tracing::warn!(%error, "dead gateways are not swept");
             }
         }
     }
 
-    /// Sweeps the dead that are among `dead_before`, and returns all.
-    async fn sweep_once(
-        &self,
-        registry: &Registry,
-        dead_before: &[NodeIncarnation],
-    ) -> Result<Vec<NodeIncarnation>, SessionsError> {
-        let nodes = registry.sessions().nodes().await?;
-        let members = registry.cluster().members().borrow().clone();
-        let dead: Vec<NodeIncarnation> = nodes.into_iter().filter(|node| living(&members, *node).is_none()).collect();
-        for node in dead.iter().filter(|node| dead_before.contains(node)) {
+    async fn sweep_once(&self, registry: &Registry, suspects: &mut Suspects) -> Result<(), SessionsError> {
+        let nodes = registry.sessions.nodes().await?;
+        let members = registry.cluster.members().borrow().clone();
+        for node in suspects.dead(&nodes, &members) {
             loop {
-                let users = registry.sessions().sweep(*node, USERS_AT_ONCE).await?;
+                let users = registry.sessions.sweep(node, USERS_AT_ONCE).await?;
                 if users.is_empty() {
                     break;
                 }
@@ -52,13 +51,13 @@ impl Presence {
                 self.has_room().await;
             }
         }
-        Ok(dead)
+        Ok(())
     }
 
     /// The sessions of these users on a gateway that is no more are gone.
     fn went_elsewhere(&self, users: &[UserId]) {
         let now = clock::now();
-        let mut state = self.state.lock();
+        let mut state = self.here.state.lock();
         for user in users {
             state.seen.insert(*user, now);
             state.change(*user, Why::Went);
@@ -69,7 +68,7 @@ impl Presence {
 
     /// Waits until not too many changes wait to be told.
     async fn has_room(&self) {
-        while self.state.lock().changes.len() > super::WAITING_CHANGES / 2 {
+        while self.here.state.lock().changes.len() > super::WAITING_CHANGES / 2 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -43,7 +43,7 @@ impl Fleet {
         listener: TcpListener,
     ) -> Self {
         let key = NodeKey::new(key);
-        let registry = Registry::new(sessions, cluster.clone());
+        let registry = Arc::new(Registry { sessions, cluster: cluster.clone() });
         let links = Links::new(cluster, key.clone(), metrics);
         let (outgoing, waiting) = Outgoing::new(links.clone(), registry.clone());
         Fleet { registry, outgoing, links, waiting, key, listener }

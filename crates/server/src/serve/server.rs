@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use banter_store::PartitionAssignment;
+use banter_store::{CommandQueue, PartitionAssignment};
 use axum::Router;
 use banter_store::cluster::{Lease, NodeProfile, Role, Roles};
 use tokio::net::TcpListener;
@@ -34,6 +34,7 @@ use crate::node::Node;
 use crate::notices::{Elsewhere, Notices};
 use crate::presence::Presence;
 use crate::rate_limit::RateLimits;
+use crate::stores::forwarding::ForwardedQueue;
 use crate::stores::{Closing, Stores};
 use crate::worker::following::Following;
 use crate::{api, descriptors, listener, web_app};
@@ -85,8 +86,12 @@ impl Server {
             capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
         };
         let stores = opening(profile).await?;
-        let Stores { history, queue, assignment, directory, cluster, sessions, key, collector, closing } = stores;
+        let Stores { history, queue, unqueued, assignment, directory, cluster, sessions, key, collector, closing } = stores;
 
+        let queue: Arc<dyn CommandQueue> = match sessions {
+            Some(_) if count > 0 => Arc::new(ForwardedQueue::new(queue, unqueued.clone())),
+            _ => queue,
+        };
         let number = cluster.number();
         let metrics = Arc::new(Metrics::with(collector));
         let ids = Arc::new(Ids::new(number, cluster.id_floor()));
@@ -138,6 +143,7 @@ impl Server {
             metrics,
         });
         let gateway = Gateway::new(node.clone(), options.frame_rate, shards, capacity);
+        unqueued.tell(gateway.clone());
         let listen = |source| ServeError::Listen { address: options.listen, source };
         let listener = listener::bind(options.listen).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
@@ -181,6 +187,12 @@ impl Server {
             background.spawn(node.presence.clone().sweep());
         }
         let mut standing = node.cluster.standing();
+        let lease_ended = async {
+            // A cluster that is no more says nothing.
+            if standing.wait_for(|standing| standing.lease == Lease::Ended).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
         let failed = tokio::select! {
             () = stop => None,
             ended = &mut workers => Some(ServeError::Worker(match ended {
@@ -189,7 +201,7 @@ impl Server {
                 Err(error) => error.to_string(),
             })),
             // Another node has the number now, and would give out the same ids.
-            _ = standing.wait_for(|standing| standing.lease == Lease::Ended) => Some(ServeError::LeaseEnded),
+            () = lease_ended => Some(ServeError::LeaseEnded),
         };
         if failed.is_none() && !drain.is_zero() {
             gateway.drain(drain).await;

@@ -124,6 +124,7 @@ impl Fleet {
             Ok(Stores {
                 history: self.history.clone(),
                 queue: self.queue.clone(),
+                unqueued: Arc::default(),
                 assignment: assignment.map(|assignment| Box::new(assignment) as _),
                 directory: self.directory.clone(),
                 cluster: member,
