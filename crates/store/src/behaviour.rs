@@ -4,9 +4,11 @@
 //! own (drawn from a seed, which it prints), and panics where the engine does not do what the trait says.
 
 pub mod assignment;
+pub mod cluster;
 pub mod directory;
 pub mod history;
 pub mod queue;
+pub mod sessions;
 
 /// SplitMix64: draws the ids and sizes of a test from its seed, the same everywhere.
 #[derive(Debug, Clone)]

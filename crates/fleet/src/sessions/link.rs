@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::cluster::{ClusterClient, ClusterClientBuilder};
+use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::io::tcp::{TcpSettings, socket2};
 use redis::{
-    Client, ClientTlsConfig, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError, TlsCertificates,
+    Client, ClientTlsConfig, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError,
+    TlsCertificates,
 };
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
@@ -30,15 +31,17 @@ pub(super) enum Link {
 impl Link {
     pub(super) fn new(options: &RedisOptions) -> Result<Link, RedisError> {
         if options.cluster {
-            let mut builder: ClusterClientBuilder = ClusterClient::builder(options.urls.clone())
+            if options.tls.is_some() {
+                let rest = "a cluster's servers are vouched for by the system's authorities (or those in SSL_CERT_FILE)";
+                return Err((ErrorKind::InvalidClientConfig, rest).into());
+            }
+            let client = ClusterClient::builder(options.urls.clone())
                 .connection_timeout(CONNECTING)
                 .response_timeout(options.write_timeout)
                 .retries(2)
-                .tcp_settings(tcp());
-            if let Some(certificates) = certificates(options) {
-                builder = builder.certs(certificates);
-            }
-            return Ok(Link::Many(builder.build()?, OnceCell::new()));
+                .tcp_settings(tcp())
+                .build()?;
+            return Ok(Link::Many(client, OnceCell::new()));
         }
         let url = options.urls.first().map_or("", String::as_str);
         let info: ConnectionInfo = url.into_connection_info()?.set_tcp_settings(tcp());

@@ -39,7 +39,8 @@ pub struct RedisOptions {
     pub cluster: bool,
     /// What all keys begin with.
     pub prefix: String,
-    /// Certificates, for `rediss://`; the system's authorities are trusted when absent.
+    /// Certificates, for `rediss://` to one server; the system's authorities (or those in the file that `SSL_CERT_FILE` names) are
+    /// trusted when absent, and for a cluster always.
     pub tls: Option<RedisTls>,
     /// The longest that a lookup takes.
     pub lookup_timeout: Duration,
@@ -77,8 +78,20 @@ pub struct RedisSessions {
     link: Link,
     circuit: Circuit,
     options: RedisOptions,
-    update: Script,
-    sweep: Script,
+    update: Lua,
+    sweep: Lua,
+}
+
+/// A script, and the name that a server which has seen it knows it by.
+struct Lua {
+    text: &'static str,
+    hash: String,
+}
+
+impl Lua {
+    fn new(text: &'static str) -> Self {
+        Lua { text, hash: Script::new(text).get_hash().to_owned() }
+    }
 }
 
 impl RedisSessions {
@@ -88,7 +101,7 @@ impl RedisSessions {
     /// When an address or a certificate cannot be understood.
     pub fn new(options: RedisOptions) -> Result<Self, SessionsError> {
         let link = Link::new(&options).map_err(|error| SessionsError::Failed(error.to_string()))?;
-        let (update, sweep) = (Script::new(UPDATE), Script::new(SWEEP));
+        let (update, sweep) = (Lua::new(UPDATE), Lua::new(SWEEP));
         Ok(RedisSessions { link, circuit: Circuit::default(), options, update, sweep })
     }
 
@@ -136,15 +149,15 @@ impl RedisSessions {
     }
 
     /// Runs a script on many shards; each has the users' hash and the gateway's set as keys.
-    async fn run<T>(&self, script: &Script, at: NodeIncarnation, calls: &[(u32, Vec<u64>)]) -> Result<Vec<T>, SessionsError>
+    async fn run<T>(&self, script: &Lua, at: NodeIncarnation, calls: &[(u32, Vec<u64>)]) -> Result<Vec<T>, SessionsError>
     where
         T: FromRedisValue + Send + 'static,
     {
         let commands = |by_hash: bool| -> Vec<Cmd> {
             let call = |(shard, arguments): &(u32, Vec<u64>)| {
                 let mut command = match by_hash {
-                    true => cmd("EVALSHA").arg(script.get_hash()).to_owned(),
-                    false => cmd("EVAL").arg(script_text(script, &self.update)).to_owned(),
+                    true => cmd("EVALSHA").arg(&script.hash).to_owned(),
+                    false => cmd("EVAL").arg(script.text).to_owned(),
                 };
                 command.arg(2).arg(self.users_key(*shard)).arg(self.node_key(*shard, at)).arg(entry(at)).arg(arguments);
                 command
@@ -158,10 +171,6 @@ impl RedisSessions {
             answer => answer.map_err(|error| SessionsError::Failed(error.to_string())),
         }
     }
-}
-
-fn script_text(script: &Script, update: &Script) -> &'static str {
-    if script.get_hash() == update.get_hash() { UPDATE } else { SWEEP }
 }
 
 /// Errors that tell that Redis cannot do anything at present, rather than that it does not like what it is asked.

@@ -44,7 +44,11 @@ mod tests {
         let nodes = [node(1, 10), node(2, 20), node(3, 30), node(3, 31)];
         let members = [member(1, 10), member(3, 31)];
         assert_eq!(suspects.dead(&nodes, &members), [], "node 2 may have joined a moment ago");
-        assert_eq!(suspects.dead(&nodes, &[member(1, 10), member(2, 20), member(3, 31)]), [node(3, 30)], "a life before the present");
+        assert_eq!(
+            suspects.dead(&nodes, &[member(1, 10), member(2, 20), member(3, 31)]),
+            [node(3, 30)],
+            "a life before the present"
+        );
         assert_eq!(suspects.dead(&nodes, &members), [node(3, 30)], "node 2 was there in between");
         assert_eq!(suspects.dead(&nodes, &members), [node(2, 20), node(3, 30)]);
         assert_eq!(suspects.dead(&[node(1, 10)], &members), []);
