@@ -151,8 +151,8 @@ impl Presence {
     /// Those of `users` who are online, grace time included: here, or on another node. Nobody is on others when the registry does not
     /// answer.
     async fn online(&self, users: &[UserId]) -> HashSet<UserId> {
-        let (mut online, elsewhere): (HashSet<UserId>, Vec<UserId>) =
-            users.iter().copied().partition(|user| self.is_here(*user));
+        let (here, elsewhere): (Vec<UserId>, Vec<UserId>) = users.iter().copied().partition(|user| self.is_here(*user));
+        let mut online: HashSet<UserId> = here.into_iter().collect();
         if let Some(others) = self.elsewhere.as_ref().filter(|_| !elsewhere.is_empty()) {
             match others.registry.gateways(&elsewhere).await {
                 Ok(found) => online.extend(found.into_keys()),

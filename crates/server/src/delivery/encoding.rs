@@ -139,15 +139,8 @@ fn outcome_from(outcome: wire::Outcome, lists: &[Arc<[UserId]>], number: u16) ->
         let members = lists.get(news.members as usize).ok_or(Malformed("a list of members"))?.clone();
         Ok(News { frame, members, gone: Some(UserId(news.gone)).filter(|user| user.0 != 0) })
     });
-    let outcome = |origin, tag, weight, answer, news| Outcome {
-        origin,
-        sender: UserId(sender),
-        conversation,
-        tag,
-        weight,
-        answer,
-        news,
-    };
+    let outcome =
+        |origin, tag, weight, answer, news| Outcome { origin, sender: UserId(sender), conversation, tag, weight, answer, news };
     let news = news.transpose()?;
     match answer {
         Some(wire::Answer { session, tag, weight, answer }) => {
@@ -227,9 +220,7 @@ pub fn notice_from(notice: wire::Notice) -> Result<Notice, Malformed> {
         notice::Content::SignedOut(wire::SignedOut { user, devices, at }) => {
             Ok(Notice::SignedOut { user: UserId(user), devices: devices.into_iter().map(DeviceId).collect(), at })
         }
-        notice::Content::Forget(wire::Users { users }) => {
-            Ok(Notice::Forget { users: users.into_iter().map(UserId).collect() })
-        }
+        notice::Content::Forget(wire::Users { users }) => Ok(Notice::Forget { users: users.into_iter().map(UserId).collect() }),
     }
 }
 

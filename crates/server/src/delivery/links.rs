@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use banter_store::cluster::{Member, NodeIncarnation, Role};
 use banter_store::Cluster;
+use banter_store::cluster::{Member, NodeIncarnation, Role};
 use futures_util::stream;
 use parking_lot::Mutex;
 use tokio::sync::Notify;

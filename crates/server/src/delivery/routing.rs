@@ -62,9 +62,7 @@ pub fn rounds(round: &Applied, places: &Places, nodes: &[u16]) -> Vec<(u16, Vec<
     for outcome in &round.outcomes {
         let Outcome { origin, news, .. } = outcome;
         let members: &[(u16, Vec<UserId>)] = match news {
-            Some(news) => {
-                splits.entry(news.members.as_ptr().addr()).or_insert_with(|| places.split(&news.members, nodes))
-            }
+            Some(news) => splits.entry(news.members.as_ptr().addr()).or_insert_with(|| places.split(&news.members, nodes)),
             None => &[],
         };
         let gone = news.as_ref().and_then(|news| news.gone);
@@ -202,7 +200,8 @@ mod tests {
     #[test]
     fn each_is_looked_up_once() {
         let all = members(&[2, 1]);
-        let round = Applied { partition: 0, stored_up_to: None, outcomes: vec![outcome(1, &all, Some(5)), outcome(1, &all, None)] };
+        let round =
+            Applied { partition: 0, stored_up_to: None, outcomes: vec![outcome(1, &all, Some(5)), outcome(1, &all, None)] };
         assert_eq!(concerned(&[round.clone(), round]), [1, 2, 5].map(UserId));
     }
 }

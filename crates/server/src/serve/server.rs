@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use banter_store::{CommandQueue, PartitionAssignment};
 use axum::Router;
 use banter_store::cluster::{Lease, NodeProfile, Role, Roles};
+use banter_store::{CommandQueue, PartitionAssignment};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -99,9 +99,7 @@ impl Server {
         let relations = Arc::new(Relations::new(directory.clone()));
         let removed_devices = Arc::new(RemovedDevices::load(&*directory, clock::now()).await?);
         let fleet = match (sessions, internal) {
-            (Some(sessions), Some(listener)) => {
-                Some(Fleet::new(sessions, cluster.clone(), &key, metrics.clone(), listener))
-            }
+            (Some(sessions), Some(listener)) => Some(Fleet::new(sessions, cluster.clone(), &key, metrics.clone(), listener)),
             (None, _) => None,
             (Some(_), None) => return Err(ServeError::NoInternalAddress),
         };
@@ -109,14 +107,8 @@ impl Server {
         let notices = Notices::new(number, hub.clone(), relations.clone(), removed_devices.clone(), elsewhere);
         let notices = Arc::new(notices);
         let registry = fleet.as_ref().map(|fleet| fleet.registry.clone());
-        let presence = Presence::new(
-            directory.clone(),
-            relations.clone(),
-            hub.clone(),
-            notices.clone(),
-            registry,
-            options.presence_grace,
-        );
+        let presence =
+            Presence::new(directory.clone(), relations.clone(), hub.clone(), notices.clone(), registry, options.presence_grace);
         let points = match fleet {
             None => Points::Applied(Recent::new(&history.positions(queue.partitions()).await?, clock::now())),
             Some(_) => Points::Stored(StoredPoints::new(history.clone(), queue.partitions())),

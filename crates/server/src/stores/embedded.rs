@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use banter_store::StoreError;
 use banter_store::cluster::NodeProfile;
 use banter_store::data_folder::DataFolder;
 use banter_store::directory::sql::SqlDirectory;
@@ -11,7 +12,6 @@ use banter_store::embedded::cluster::alone;
 use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions, OpenError};
 use banter_store::embedded::id_floor::FileFloor;
 use banter_store::embedded::queue::EmbeddedQueue;
-use banter_store::StoreError;
 
 use super::unqueued::Unqueued;
 use super::{Closing, Stores};

@@ -48,7 +48,8 @@ async fn a_group_over_nodes_and_who_is_put_out() {
     for at in [&mut at_ada, &mut at_eve] {
         assert_eq!(at.expect("event").await["event"]["seq"], 2);
     }
-    one.api(&ada, "DELETE", &format!("/v1/groups/{}/members/{}", group.to_string().trim_start_matches("g."), eve.user), None).await;
+    one.api(&ada, "DELETE", &format!("/v1/groups/{}/members/{}", group.to_string().trim_start_matches("g."), eve.user), None)
+        .await;
     for at in [&mut at_ada, &mut at_bob, &mut at_eve] {
         assert_eq!(at.expect("event").await["event"]["seq"], 3);
     }
