@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use banter_model::{Conversation, ConversationId, Event, Head, Membership, Millis, Roster, Seq, UserId};
-use banter_store::history::plan::{Step, Write, plan};
+use banter_store::history::plan::{Step, Write, is_settled, plan};
 use banter_store::history::{Advance, Order, PageSize, Progress, StoredEvent};
 use banter_store::{History, HistoryBatch, StoreError};
 
@@ -165,7 +165,7 @@ impl History for SimulatedHistory {
             Some((conversation, rows.redo(id)))
         };
         let Some((mut conversation, redo)) = self.read("a conversation", read).await? else { return Ok(None) };
-        if conversation.head.position > settled && !redo.is_empty() && self.mutation() != Mutation::NoRedo {
+        if !is_settled(conversation.head.position, settled) && !redo.is_empty() && self.mutation() != Mutation::NoRedo {
             self.step(redo.writes().collect()).await?;
         }
         if self.mutation() == Mutation::NoSkip {

@@ -10,6 +10,7 @@ use banter_model::ConversationId;
 use banter_server::metrics::Metrics;
 use banter_server::worker::Worker;
 use banter_store::Envelope;
+use banter_store::history::plan::{Redo, is_settled};
 
 use super::devices::Devices;
 use super::history::SimulatedHistory;
@@ -274,6 +275,12 @@ impl Scheduler {
         let topic = &state.topic;
         commands.extend(topic.commands.iter().enumerate().map(|(offset, envelope)| (topic.position(offset), envelope.clone())));
         let seed = state.random.bits();
+        // A conversation in which nothing came after the loss of the topic is finished by whoever loads it next.
+        for id in self.devices.conversations() {
+            let in_the_midst = state.rows.head(*id).is_some_and(|head| !is_settled(head.position, state.rows.position()));
+            let redo = if in_the_midst { state.rows.redo(*id) } else { Redo::default() };
+            redo.writes().for_each(|write| state.land(&write));
+        }
         let reference = verify::Reference::of(commands, seed, self.metrics.clone());
         for id in self.devices.conversations() {
             self.passed.events += state.rows.head(*id).map_or(0, |head| head.seq);
