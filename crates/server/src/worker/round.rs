@@ -11,7 +11,7 @@ use banter_model::{
     Action, Command, Conversation, ConversationId, DeviceId, Event, EventBody, Objection, Refusal, Seq, Tag, UserId, amend,
 };
 use banter_protocol::{ErrorCode, ServerFrame};
-use banter_store::history::MentionChange;
+use banter_store::history::{EventRow, MembershipRow, MentionChange, RosterRow, StoredEvent};
 use banter_store::{Envelope, History, HistoryBatch, PartitionReader, StoreError};
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
@@ -76,9 +76,13 @@ struct Round {
     conversations: HashMap<ConversationId, Kept>,
     /// Those in which something happened.
     touched: HashSet<ConversationId>,
-    rosters_changed: Vec<ConversationId>,
-    events: HashMap<(ConversationId, Seq), Event>,
-    memberships: HashMap<(UserId, ConversationId), Membership>,
+    /// With the position of the last command that changed it.
+    rosters_changed: HashMap<ConversationId, u64>,
+    /// New ones, as they were made.
+    events: HashMap<(ConversationId, Seq), StoredEvent>,
+    /// Older and new ones that were amended, as they are now.
+    amended: HashMap<(ConversationId, Seq), StoredEvent>,
+    memberships: HashMap<(UserId, ConversationId), (Membership, u64)>,
     batch: HistoryBatch,
     /// The tagged commands of the round.
     asked: Vec<(ConversationId, DeviceId, Tag)>,
@@ -139,16 +143,21 @@ impl Worker {
             round.asked.extend(tag.map(|tag| (conversation, device, tag)));
             round.outcomes.push(Outcome { origin, sender, conversation, tag, weight, answer, news });
         }
-        let Round { conversations, touched, rosters_changed, events, memberships, mut batch, asked, mut outcomes } = round;
+        let Round { conversations, touched, rosters_changed, events, amended, memberships, mut batch, asked, mut outcomes } =
+            round;
         let partition = batch.partition;
         let stored_up_to = Some(batch.position).filter(|_| !events.is_empty());
         if !events.is_empty() {
             batch.heads.extend(touched.iter().filter_map(|id| Some((*id, conversations.get(id)?.conversation.head.clone()))));
-            batch
-                .rosters
-                .extend(rosters_changed.iter().filter_map(|id| Some((*id, conversations.get(id)?.conversation.roster.clone()))));
-            batch.events.extend(events.into_iter().map(|((id, _), event)| (id, event)));
-            batch.memberships.extend(memberships.into_iter().map(|((user, id), membership)| (user, id, membership)));
+            batch.rosters.extend(rosters_changed.into_iter().filter_map(|(conversation, position)| {
+                let roster = conversations.get(&conversation)?.conversation.roster.clone();
+                Some(RosterRow { conversation, roster, position })
+            }));
+            let row = |((conversation, _), StoredEvent { event, position })| EventRow { conversation, event, position };
+            batch.events.extend(events.into_iter().map(row));
+            batch.amended.extend(amended.into_iter().map(row));
+            let row = |((user, conversation), (membership, position))| MembershipRow { user, conversation, membership, position };
+            batch.memberships.extend(memberships.into_iter().map(row));
             if let Err(error) = self.history.commit(batch).await {
                 fail(&mut outcomes, error);
                 for (conversation, device, tag) in asked {
@@ -200,7 +209,8 @@ impl Worker {
                 let earlier = round
                     .events
                     .iter()
-                    .find(|((conversation, _), event)| *conversation == id && event.device == device && event.tag == Some(tag))
+                    .map(|((conversation, _), stored)| (conversation, &stored.event))
+                    .find(|(conversation, event)| **conversation == id && event.device == device && event.tag == Some(tag))
                     .map(|(_, event)| event.clone());
                 let event = match earlier {
                     Some(event) => Some(event),
@@ -217,7 +227,7 @@ impl Worker {
                 let (came, went) = membership::changes(&event);
                 if !came.is_empty() || !went.is_empty() || changes_roster(&event.body) {
                     kept.members = kept.conversation.members().collect();
-                    round.rosters_changed.push(id);
+                    round.rosters_changed.insert(id, position);
                 }
                 let news = News { frame: encode(id, &event), members: kept.members.clone(), gone: went.first().copied() };
                 self.metrics.frames_encoded.inc();
@@ -230,10 +240,10 @@ impl Worker {
                     } else {
                         continue;
                     }
-                    round.memberships.insert((user, id), membership);
+                    round.memberships.insert((user, id), (membership, position));
                 }
                 let answer = stored(&event);
-                note_mentions(round, id, &event, target_event.as_ref());
+                note_mentions(round, id, position, &event, target_event.as_ref());
                 let mut event = event;
                 if let Some(mut target) = target_event {
                     let amended = amend::amend(&mut target, &event);
@@ -242,14 +252,14 @@ impl Worker {
                         amend::redact_edit(&mut event);
                     }
                     if amended {
-                        round.events.insert((id, target.seq), target);
+                        round.amended.insert((id, target.seq), StoredEvent { event: target, position });
                     }
                 }
                 for mut edit in edits {
                     amend::redact_edit(&mut edit);
-                    round.events.insert((id, edit.seq), edit);
+                    round.amended.insert((id, edit.seq), StoredEvent { event: edit, position });
                 }
-                round.events.insert((id, event.seq), event);
+                round.events.insert((id, event.seq), StoredEvent { event, position });
                 Ok((answer, Some(news)))
             }
         }
@@ -273,8 +283,8 @@ impl Worker {
 
 /// The event at `seq` as the round leaves it so far.
 async fn load_event(history: &dyn History, round: &Round, id: ConversationId, seq: Seq) -> Result<Option<Event>, Failure> {
-    match round.events.get(&(id, seq)) {
-        Some(event) => Ok(Some(event.clone())),
+    match round.amended.get(&(id, seq)).or_else(|| round.events.get(&(id, seq))) {
+        Some(stored) => Ok(Some(stored.event.clone())),
         None => history.event(id, seq).await.map_err(Failure::from_store),
     }
 }
@@ -306,7 +316,7 @@ async fn load_memberships(history: &dyn History, round: &Round, command: &Comman
     let mut rows = Vec::with_capacity(users.len());
     for user in users {
         let row = match round.memberships.get(&(user, id)) {
-            Some(membership) => membership.clone(),
+            Some((membership, _)) => membership.clone(),
             None => history.membership(user, id).await.map_err(Failure::from_store)?.unwrap_or_default(),
         };
         rows.push((user, row));
@@ -341,7 +351,7 @@ fn changes_roster(body: &EventBody) -> bool {
 }
 
 /// Notes who is mentioned now and no longer.
-fn note_mentions(round: &mut Round, conversation: ConversationId, event: &Event, target: Option<&Event>) {
+fn note_mentions(round: &mut Round, conversation: ConversationId, position: u64, event: &Event, target: Option<&Event>) {
     let mentioned = |event: &Event| -> Vec<UserId> {
         let (EventBody::Message { mentions, .. } | EventBody::Edit { mentions, .. }) = &event.body else { return Vec::new() };
         mentions.iter().map(|mention| mention.user).collect()
@@ -354,7 +364,7 @@ fn note_mentions(round: &mut Round, conversation: ConversationId, event: &Event,
     };
     let mut change = |users: &[UserId], others: &[UserId], added| {
         for user in users.iter().filter(|user| !others.contains(user)) {
-            round.batch.mentions.push(MentionChange { user: *user, conversation, seq, added });
+            round.batch.mentions.push(MentionChange { user: *user, conversation, seq, added, position });
         }
     };
     change(&before, &after, false);
