@@ -111,3 +111,6 @@ impl CassandraHistory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

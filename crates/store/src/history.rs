@@ -84,6 +84,15 @@ pub trait History: Send + Sync + 'static {
     /// Position of a command of `partition`: it and all before it are part of what is stored, whole. 0 before the first.
     async fn position(&self, partition: u32) -> Result<u64, StoreError>;
 
+    /// The positions of many partitions, in the order asked, with as few questions to the engine as it takes.
+    async fn positions(&self, partitions: &[u32]) -> Result<Vec<u64>, StoreError> {
+        let mut positions = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            positions.push(self.position(*partition).await?);
+        }
+        Ok(positions)
+    }
+
     /// Stores `batch`: synced to disk when this returns. After an error nothing of it is stored, but where the queue replays its
     /// commands any part of it may be, now or later: the same commands come again.
     async fn commit(&self, batch: HistoryBatch) -> Result<(), StoreError>;

@@ -7,15 +7,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use banter_store::StoreError;
-use futures_util::future::join_all;
+use banter_store::history::plan::Write;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::connection::Connection;
-use super::row;
 use super::schema::SHARE_BITS;
+use super::write;
 
 /// Pause after a write that failed; doubled with each that follows it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -97,27 +96,19 @@ async fn write_behind(
                 let noted = noted.lock();
                 noted.iter().filter(|(_, noted)| noted.position > noted.written).map(|(id, noted)| (*id, noted.position)).collect()
             };
-            let mut failed = None;
-            for some in waiting.chunks(connection.requests_at_once) {
-                let writes = some.iter().map(|(partition, position)| write(&connection, *partition, *position));
-                for ((partition, position), written) in some.iter().zip(join_all(writes).await) {
-                    match written {
-                        Ok(()) => {
-                            if let Some(entry) = noted.lock().get_mut(partition) {
-                                entry.written = *position;
-                            }
-                        }
-                        Err(error) => failed = Some(error),
+            let writes = waiting.iter().map(|(partition, position)| Write::Position { partition: *partition, position: *position });
+            match write::carry_out(&connection, writes.collect()).await {
+                Ok(()) => {
+                    let mut noted = noted.lock();
+                    for (partition, position) in waiting {
+                        noted.entry(partition).or_default().written = position;
                     }
-                }
-            }
-            match failed {
-                None => {
+                    drop(noted);
                     pause = FIRST_PAUSE;
                     done.send_replace(up_to);
                     break;
                 }
-                Some(error) => {
+                Err(error) => {
                     tracing::warn!(%error, "positions are not written; trying again");
                     tokio::time::sleep(pause).await;
                     pause = (2 * pause).min(LONGEST_PAUSE);
@@ -125,10 +116,4 @@ async fn write_behind(
             }
         }
     }
-}
-
-async fn write(connection: &Connection, partition: u32, position: u64) -> Result<(), StoreError> {
-    let (share, id) = place(partition);
-    let time = row::time(position)?;
-    connection.write(&[(&connection.statements.write_position, (time, time, share, id))]).await
 }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use banter_model::encoding::Stored;
 use banter_model::{Conversation, ConversationId, Event, Head, Membership, Millis, Roster, Seq, UserId};
+use banter_store::history::plan::Redo;
 use banter_store::history::{Advance, Listed, Order, PageSize, Progress, StoredEvent};
 use banter_store::{History, HistoryBatch, StoreError};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -44,6 +45,16 @@ impl CassandraHistory {
         let rows = self.read(statement, values).await?;
         let row = rows.maybe_first_row::<(Option<&[u8]>,)>().map_err(unreadable)?;
         decoded(row.and_then(|(cell,)| cell))
+    }
+
+    /// The state of a conversation, and what its last batch wrote after the head.
+    async fn state(&self, id: ConversationId) -> Result<Option<(Conversation, Redo)>, StoreError> {
+        type Cells<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, Option<&'a [u8]>);
+        let rows = self.read(&self.connection.statements.state, (id.to_bytes(),)).await?;
+        let Some((head, roster, redo)) = rows.maybe_first_row::<Cells<'_>>().map_err(unreadable)? else { return Ok(None) };
+        let Some(head) = decoded(head)? else { return Ok(None) };
+        let conversation = Conversation { id, head, roster: decoded(roster)?.unwrap_or_default() };
+        Ok(Some((conversation, page::redo_list(redo)?)))
     }
 
     /// Rows of `user`'s memberships, without waiting for a place.
@@ -131,22 +142,15 @@ fn decoded<T: Stored>(cell: Option<&[u8]>) -> Result<Option<T>, StoreError> {
 #[async_trait]
 impl History for CassandraHistory {
     async fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
-        let rows = self.read(&self.connection.statements.state, (id.to_bytes(),)).await?;
-        type Cells<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, Option<&'a [u8]>);
-        let Some((head, roster, _)) = rows.maybe_first_row::<Cells<'_>>().map_err(unreadable)? else { return Ok(None) };
-        let Some(head) = decoded(head)? else { return Ok(None) };
-        Ok(Some(Conversation { id, head, roster: decoded(roster)?.unwrap_or_default() }))
+        Ok(self.state(id).await?.map(|(conversation, _)| conversation))
     }
 
     async fn resume(&self, id: ConversationId, settled: u64) -> Result<Option<Conversation>, StoreError> {
-        let rows = self.read(&self.connection.statements.state, (id.to_bytes(),)).await?;
-        type Cells<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, Option<&'a [u8]>);
-        let Some((head, roster, redo)) = rows.maybe_first_row::<Cells<'_>>().map_err(unreadable)? else { return Ok(None) };
-        let Some(head) = decoded::<Head>(head)? else { return Ok(None) };
-        if head.position > settled {
-            write::redo(&self.connection, page::redo_list(redo)?).await?;
+        let Some((conversation, redo)) = self.state(id).await? else { return Ok(None) };
+        if conversation.head.position > settled {
+            write::redo(&self.connection, redo).await?;
         }
-        Ok(Some(Conversation { id, head, roster: decoded(roster)?.unwrap_or_default() }))
+        Ok(Some(conversation))
     }
 
     async fn heads(&self, ids: &[ConversationId]) -> Result<Vec<Option<Head>>, StoreError> {

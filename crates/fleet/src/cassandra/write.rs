@@ -48,6 +48,7 @@ pub(super) async fn commit(connection: &Connection, positions: &Positions, batch
             }
             _ => true,
         });
+        CassandraCounters::add(&connection.counters.steps, usize::from(!step.is_empty()));
         carry_out(connection, step).await?;
     }
     take_away(connection, large).await;
@@ -59,10 +60,6 @@ pub(super) async fn commit(connection: &Connection, positions: &Positions, batch
 
 /// Carries out writes, side by side, and waits for all of them.
 pub(super) async fn carry_out(connection: &Connection, step: Step) -> Result<(), StoreError> {
-    if step.is_empty() {
-        return Ok(());
-    }
-    CassandraCounters::add(&connection.counters.steps, 1);
     send(connection, requests(step)?).await
 }
 
