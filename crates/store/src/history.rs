@@ -4,7 +4,10 @@ pub mod plan;
 
 use async_trait::async_trait;
 use banter_model::encoding::Stored;
-use banter_model::{Conversation, ConversationId, DeviceId, Event, Head, Marker, Membership, Millis, Roster, Seq, Tag, UserId};
+use banter_model::snowflake::time_of;
+use banter_model::{
+    Conversation, ConversationId, DeviceId, Event, EventId, Head, Marker, Membership, Millis, Roster, Seq, Tag, UserId,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
@@ -119,6 +122,24 @@ pub trait History: Send + Sync + 'static {
             let Some(oldest) = page.last().map(|event| event.seq) else { break };
             if let Some(event) = page.into_iter().find(|event| event.device == device && event.tag == Some(tag)) {
                 return Ok(Some(event));
+            }
+            last = oldest - 1;
+        }
+        Ok(None)
+    }
+
+    /// For workers: the event with this id, which is at `at_most` or before it, as far back as [`History::find_tag`] looks.
+    async fn find_id(&self, id: ConversationId, event: EventId, at_most: Seq) -> Result<Option<Event>, StoreError> {
+        let mut last = at_most;
+        for _ in 0..PAGES_SCANNED_FOR_TAG {
+            let page = self.events(id, 1, last, Order::NewestFirst, PageSize::LARGEST).await?;
+            let Some((oldest, at)) = page.last().map(|event| (event.seq, event.at)) else { break };
+            if let Some(event) = page.into_iter().find(|found| found.id == event) {
+                return Ok(Some(event));
+            }
+            // No event is shown as earlier than its id was given, and times do not go back.
+            if at < time_of(event.0) {
+                break;
             }
             last = oldest - 1;
         }
