@@ -56,7 +56,9 @@ pub enum ConnectError {
         keyspace: String,
     },
     /// Another banter made the tables.
-    #[error("the history in Cassandra has format {found}, and this program knows format {FORMAT} only: run the banter that made it")]
+    #[error(
+        "the history in Cassandra has format {found}, and this program knows format {FORMAT} only: run the banter that made it"
+    )]
     OtherFormat {
         /// The version found.
         found: u32,

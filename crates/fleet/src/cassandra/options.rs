@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::tls::Tls;
 use super::ConnectError;
+use super::tls::Tls;
 
 /// Longest name of a keyspace that Cassandra takes.
 const KEYSPACE_LETTERS: usize = 48;

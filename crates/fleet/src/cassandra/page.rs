@@ -4,10 +4,10 @@
 //! tells what may be shown: rows above it belong to a batch that is not whole yet. With it comes the redo list, the events that the
 //! last batch amended: it counts in place of rows that are not written yet.
 
+use banter_model::encoding::Stored;
 use banter_model::limits::BUCKET_BITS;
 use banter_model::{ConversationId, Event, Seq};
 use banter_store::StoreError;
-use banter_model::encoding::Stored;
 use banter_store::history::plan::Redo;
 use banter_store::history::{EventRow, Order, PageSize, StoredEvent};
 use banter_store::page::Page;
@@ -38,10 +38,11 @@ pub(super) struct End {
 impl End {
     /// `stored` as it is now, if it may be shown.
     pub fn seen(&self, mut stored: StoredEvent) -> Option<StoredEvent> {
-        if stored.event.seq > self.seq as Seq {
+        let seq = stored.event.seq;
+        if seq > self.seq as Seq {
             return None;
         }
-        for row in self.amended.iter().filter(|row| row.event.seq == stored.event.seq) {
+        for row in self.amended.iter().filter(|row| row.event.seq == seq) {
             if row.position > stored.position {
                 stored = StoredEvent { event: row.event.clone(), position: row.position };
             }

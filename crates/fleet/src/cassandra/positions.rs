@@ -94,9 +94,14 @@ async fn write_behind(
             let up_to = *notes.borrow_and_update();
             let waiting: Vec<(u32, u64)> = {
                 let noted = noted.lock();
-                noted.iter().filter(|(_, noted)| noted.position > noted.written).map(|(id, noted)| (*id, noted.position)).collect()
+                noted
+                    .iter()
+                    .filter(|(_, noted)| noted.position > noted.written)
+                    .map(|(id, noted)| (*id, noted.position))
+                    .collect()
             };
-            let writes = waiting.iter().map(|(partition, position)| Write::Position { partition: *partition, position: *position });
+            let writes =
+                waiting.iter().map(|(partition, position)| Write::Position { partition: *partition, position: *position });
             match write::carry_out(&connection, writes.collect()).await {
                 Ok(()) => {
                     let mut noted = noted.lock();

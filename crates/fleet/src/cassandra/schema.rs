@@ -19,7 +19,7 @@
 
 use scylla::client::session::Session;
 
-use super::{ConnectError, CassandraOptions};
+use super::{CassandraOptions, ConnectError};
 
 /// Version of the tables' layout that is written, and the newest that is understood.
 pub const FORMAT: u32 = 1;
@@ -69,7 +69,8 @@ const TABLES: [(&str, &str, &str); 6] = [
 pub(super) async fn create(session: &Session, options: &CassandraOptions) -> Result<(), ConnectError> {
     let keyspace = &options.keyspace;
     let copies = options.copies.to_cql();
-    run(session, format!("CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {copies} AND durable_writes = true")).await?;
+    run(session, format!("CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {copies} AND durable_writes = true"))
+        .await?;
     for (name, columns, settings) in TABLES {
         run(session, format!("CREATE TABLE IF NOT EXISTS {keyspace}.{name} ({columns}) WITH {settings}")).await?;
     }

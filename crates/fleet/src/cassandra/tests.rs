@@ -129,8 +129,11 @@ async fn from_the_head_on_everything_is_redone() {
     let place = place(&mut random);
     history.commit(place.messages()).await.unwrap();
     carry_out(&history, place.amendment(), 2).await;
-    let after: Vec<(Seq, String)> =
-        ["as written", "as amended", "as written", "as written", "the amendment"].iter().zip(1..).map(|(text, seq)| (seq, (*text).to_owned())).collect();
+    let after: Vec<(Seq, String)> = ["as written", "as amended", "as written", "as written", "the amendment"]
+        .iter()
+        .zip(1..)
+        .map(|(text, seq)| (seq, (*text).to_owned()))
+        .collect();
     assert_eq!(place.texts(&history).await, after, "reads show what the redo list says");
     let amended = history.event_at(place.id, 2).await.unwrap().unwrap();
     assert_eq!((text(&amended.event).as_str(), amended.position), ("as amended", 5));

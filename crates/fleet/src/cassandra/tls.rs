@@ -44,8 +44,7 @@ impl Tls {
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
             .build()
             .map_err(|error| unusable(&self.authorities, error))?;
-        let verifier: Arc<dyn ServerCertVerifier> =
-            if self.names_checked { verifier } else { Arc::new(AnyName { verifier }) };
+        let verifier: Arc<dyn ServerCertVerifier> = if self.names_checked { verifier } else { Arc::new(AnyName { verifier }) };
         let builder = ClientConfig::builder_with_provider(Arc::<CryptoProvider>::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| ConnectError::Options(error.to_string()))?

@@ -100,7 +100,8 @@ fn is_large(redo: &Redo) -> bool {
 
 /// Takes redo lists away that are done. They would do no harm if they stayed.
 async fn take_away(connection: &Connection, done: Vec<(ConversationId, u64)>) {
-    let removals = done.into_iter().filter_map(|(id, position)| Some(vec![Values::NoRedo((row::time(position).ok()?, id.to_bytes()))]));
+    let removals =
+        done.into_iter().filter_map(|(id, position)| Some(vec![Values::NoRedo((row::time(position).ok()?, id.to_bytes()))]));
     if let Err(error) = send(connection, removals.collect()).await {
         tracing::debug!(%error, "a redo list that is done stays until the next batch");
     }
@@ -237,9 +238,7 @@ impl Values {
         ROW_BYTES
             + match self {
                 Values::Event((.., body, _)) => body.len(),
-                Values::Head((_, _, head, redo, _)) => {
-                    redo.len() + if let MaybeUnset::Set(head) = head { head.len() } else { 0 }
-                }
+                Values::Head((_, _, head, redo, _)) => redo.len() + if let MaybeUnset::Set(head) = head { head.len() } else { 0 },
                 Values::Roster((_, roster, _)) => roster.len(),
                 Values::Membership((_, membership, ..)) => membership.len(),
                 _ => 0,
