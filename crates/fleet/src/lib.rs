@@ -1,4 +1,5 @@
 //! The traits of `banter-store` over engines that many hosts share: Cassandra, Kafka, Redis and ZooKeeper.
 
+pub mod cassandra;
 pub mod sessions;
 pub mod zookeeper;

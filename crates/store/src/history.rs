@@ -88,11 +88,11 @@ pub trait History: Send + Sync + 'static {
     /// first.
     async fn position(&self, partition: u32) -> Result<u64, StoreError>;
 
-    /// The positions of partitions 0 to `partitions`, in order.
-    async fn positions(&self, partitions: u32) -> Result<Vec<u64>, StoreError> {
-        let mut positions = Vec::with_capacity(partitions as usize);
-        for partition in 0..partitions {
-            positions.push(self.position(partition).await?);
+    /// The positions of many partitions, in the order asked, with as few questions to the engine as it takes.
+    async fn positions(&self, partitions: &[u32]) -> Result<Vec<u64>, StoreError> {
+        let mut positions = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            positions.push(self.position(*partition).await?);
         }
         Ok(positions)
     }

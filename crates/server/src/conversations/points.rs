@@ -25,14 +25,14 @@ pub enum Points {
 /// The positions as the history has them, read again now and then.
 pub struct StoredPoints {
     history: Arc<dyn History>,
-    partitions: u32,
+    partitions: Vec<u32>,
     known: Mutex<Option<(SyncPoint, Instant)>>,
 }
 
 impl StoredPoints {
     /// The positions of so many partitions in `history`.
     pub fn new(history: Arc<dyn History>, partitions: u32) -> Self {
-        StoredPoints { history, partitions, known: Mutex::const_new(None) }
+        StoredPoints { history, partitions: (0..partitions).collect(), known: Mutex::const_new(None) }
     }
 
     /// Whoever asks while the positions are read waits for them: one question to the history, however many ask.
@@ -49,7 +49,7 @@ impl StoredPoints {
         }
         // Before the question: what happens while it is answered is in the next answer.
         let (at, read) = (clock::now(), Instant::now());
-        let point = SyncPoint { at, positions: self.history.positions(self.partitions).await? };
+        let point = SyncPoint { at, positions: self.history.positions(&self.partitions).await? };
         *known = Some((point.clone(), read));
         Ok(point)
     }

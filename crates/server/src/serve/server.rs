@@ -110,7 +110,10 @@ impl Server {
         let presence =
             Presence::new(directory.clone(), relations.clone(), hub.clone(), notices.clone(), registry, options.presence_grace);
         let points = match fleet {
-            None => Points::Applied(Recent::new(&history.positions(queue.partitions()).await?, clock::now())),
+            None => {
+                let partitions: Vec<u32> = (0..queue.partitions()).collect();
+                Points::Applied(Recent::new(&history.positions(&partitions).await?, clock::now()))
+            }
             Some(_) => Points::Stored(StoredPoints::new(history.clone(), queue.partitions())),
         };
         let node = Arc::new(Node {
