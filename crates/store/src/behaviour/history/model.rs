@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use banter_model::{ConversationId, Event, Seq};
 
-use super::{batch, group, head, message};
+use super::{batch, group, head, message, row};
 use crate::behaviour::Random;
 use crate::history::{History, HistoryBatch, Order, PageSize};
 
@@ -14,8 +14,7 @@ pub(super) async fn random_batches_read_back(history: &dyn History, random: &mut
     let mut logs: BTreeMap<ConversationId, BTreeMap<Seq, Event>> = ids.iter().map(|id| (*id, BTreeMap::new())).collect();
     let HistoryBatch { partition, mut position, .. } = batch(random);
     for _ in 0..60 {
-        position += 1 + random.below(10);
-        let mut batch = HistoryBatch { partition, position, ..HistoryBatch::default() };
+        let mut batch = HistoryBatch { partition, ..HistoryBatch::default() };
         for _ in 0..random.below(40) {
             let id = ids[random.below(ids.len() as u64) as usize];
             let length = logs[&id].len() as u64;
@@ -23,9 +22,14 @@ pub(super) async fn random_batches_read_back(history: &dyn History, random: &mut
             let seq = if length > 0 && random.below(5) == 0 { 1 + random.below(length) } else { length + 1 };
             let event = message(seq, &text(random));
             logs.entry(id).or_default().insert(seq, event.clone());
-            batch.events.push((id, event));
+            position += 1;
+            let rows = if seq > length { &mut batch.events } else { &mut batch.amended };
+            rows.push(row(id, position, event));
             batch.heads.push((id, head(logs[&id].len() as u64)));
         }
+        // Commands that were refused count too.
+        position += 1 + random.below(10);
+        batch.position = position;
         history.commit(batch).await.unwrap();
         assert_eq!(history.position(partition).await.unwrap(), position);
         let id = ids[random.below(ids.len() as u64) as usize];
