@@ -119,6 +119,19 @@ impl Presence {
         })
     }
 
+    /// Waits until other nodes can find whoever comes here, at most as long as `patience`: who comes earlier is told that something may be
+    /// missing.
+    pub async fn ready(&self, patience: Duration) {
+        let Some(elsewhere) = &self.elsewhere else { return };
+        let listed = async {
+            while !elsewhere.registrar.is_listed() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        // Without the registry everything comes from the workers all the same.
+        let _ = tokio::time::timeout(patience, listed).await;
+    }
+
     /// Keeps the registry of sessions right about this node, for as long as it is polled.
     pub async fn register(self: Arc<Self>) {
         match &self.elsewhere {

@@ -1,6 +1,7 @@
 //! The engines under a server, behind the traits: all in one data folder, or those of a fleet.
 
 mod embedded;
+pub(crate) mod fleet;
 pub mod forwarding;
 pub mod unqueued;
 

@@ -3,10 +3,13 @@
 use std::future::Future;
 use std::time::Duration;
 
+use banter_fleet::cassandra::{CassandraHistory, ConnectError};
+use banter_fleet::kafka::{TopicFinding, examine_topic};
 use banter_store::data_folder::{Finding, Severity};
 use tokio::net::TcpStream;
 
 use super::{Config, ConfigError, Fleet};
+use crate::stores::fleet as engines;
 
 /// The longest that an engine is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -84,21 +87,59 @@ impl Findings {
     }
 
     async fn engines(&mut self, fleet: &Fleet) {
-        self.engine("[directory]", reachable(std::slice::from_ref(&fleet.directory.url), 5432)).await;
-        self.engine("[history]", reachable(&fleet.history.contact_points, 9042)).await;
-        self.engine("[queue]", reachable(&fleet.queue.brokers, 9092)).await;
-        self.engine("[sessions]", reachable(&fleet.sessions.url, 6379)).await;
-        self.engine("[cluster]", reachable(&fleet.cluster.servers, 2181)).await;
+        self.engine("[directory]", reached(std::slice::from_ref(&fleet.directory.url), 5432)).await;
+        self.engine("[history]", history(fleet)).await;
+        self.engine("[queue]", queue(fleet)).await;
+        self.engine("[sessions]", reached(&fleet.sessions.url, 6379)).await;
+        self.engine("[cluster]", reached(&fleet.cluster.servers, 2181)).await;
     }
 
-    /// Waits for what an engine answers: what it is, or why not.
-    async fn engine(&mut self, section: &str, answer: impl Future<Output = Result<String, String>>) {
+    /// Waits for what an engine answers: what it is and what is unsafe about it, or why not.
+    async fn engine(&mut self, section: &str, answer: impl Future<Output = Result<Examined, String>>) {
         match tokio::time::timeout(PATIENCE, answer).await {
-            Ok(Ok(answer)) => self.fine(format!("{section} {answer}")),
+            Ok(Ok(Examined { at, unsafe_since })) => {
+                self.fine(format!("{section} is reached at {at}"));
+                unsafe_since.into_iter().for_each(|text| self.warning(format!("{section} {text}")));
+            }
             Ok(Err(error)) => self.fault(format!("{section} {error}")),
             Err(_) => self.fault(format!("{section} did not answer within {} s", PATIENCE.as_secs())),
         }
     }
+}
+
+/// What was found out about an engine.
+struct Examined {
+    at: String,
+    unsafe_since: Vec<String>,
+}
+
+async fn reached(addresses: &[String], port: u16) -> Result<Examined, String> {
+    Ok(Examined { at: reachable(addresses, port).await?, unsafe_since: Vec::new() })
+}
+
+async fn history(fleet: &Fleet) -> Result<Examined, String> {
+    let at = reachable(&fleet.history.contact_points, 9042).await?;
+    let options = engines::cassandra_options(fleet);
+    let unsafe_since = match CassandraHistory::connect(&options).await {
+        Ok(history) => history.examine(&options).await.map_err(|error| error.to_string())?,
+        Err(ConnectError::NoHistory { .. }) => vec!["has no tables yet: the first node makes them".to_owned()],
+        Err(error) => return Err(error.to_string()),
+    };
+    Ok(Examined { at, unsafe_since })
+}
+
+async fn queue(fleet: &Fleet) -> Result<Examined, String> {
+    let at = reachable(&fleet.queue.brokers, 9092).await?;
+    let kafka = engines::kafka_config(&fleet.queue).map_err(|error| error.to_string())?;
+    let mut unsafe_since = Vec::new();
+    for finding in examine_topic(&kafka).await.map_err(|error| error.to_string())? {
+        match finding {
+            TopicFinding::Missing(topic) => unsafe_since.push(format!("has no topic {topic} yet: the first node makes it")),
+            fatal if fatal.is_fatal() => return Err(fatal.to_string()),
+            finding => unsafe_since.push(finding.to_string()),
+        }
+    }
+    Ok(Examined { at, unsafe_since })
 }
 
 /// Connects to one of `addresses` after the other.
@@ -107,7 +148,7 @@ async fn reachable(addresses: &[String], port: u16) -> Result<String, String> {
     for address in addresses {
         let address = host_and_port(address, port);
         match TcpStream::connect(&address).await {
-            Ok(_) => return Ok(format!("is reached at {address}")),
+            Ok(_) => return Ok(address),
             Err(error) => failed.push(format!("{address}: {error}")),
         }
     }
@@ -150,20 +191,23 @@ mod tests {
 
     #[tokio::test]
     async fn engines_that_are_not_there_are_faults() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let here = listener.local_addr().unwrap().to_string();
+        let nowhere = || vec!["127.0.0.1:1".to_owned()];
         let config = Config {
-            directory: Some(super::super::Directory { url: format!("postgres://{here}/banter") }),
-            history: Some(super::super::History { contact_points: vec!["127.0.0.1:1".to_owned()], ..Default::default() }),
-            queue: Some(super::super::Queue { brokers: vec![here.clone()], replication_factor: 1, ..Default::default() }),
+            directory: Some(super::super::Directory { url: "postgres://127.0.0.1:1/banter".to_owned() }),
+            history: Some(super::super::History { contact_points: nowhere(), ..Default::default() }),
+            queue: Some(super::super::Queue { brokers: nowhere(), replication_factor: 1, ..Default::default() }),
             sessions: Some(super::super::Sessions { url: Vec::new() }),
-            cluster: Some(super::super::Cluster { servers: vec![here], ..Default::default() }),
+            cluster: Some(super::super::Cluster { servers: nowhere(), ..Default::default() }),
             ..Config::default()
         };
         let findings = check(&config).await;
         let with = |severity, text: &str| findings.iter().any(|found| found.severity == severity && found.text.contains(text));
-        assert!(with(Severity::Fine, "[queue] is reached") && with(Severity::Fine, "[cluster]"), "{findings:?}");
-        assert!(with(Severity::Fault, "[history]") && with(Severity::Fault, "[sessions] names nobody"), "{findings:?}");
+        for section in ["[directory] 127", "[history] 127", "[queue] 127", "[sessions] names nobody", "[cluster] 127"] {
+            assert!(with(Severity::Fault, section), "{findings:?}");
+        }
         assert!(with(Severity::Warning, "queue.replication_factor"), "{findings:?}");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here = listener.local_addr().unwrap().to_string();
+        assert_eq!(reachable(&[nowhere().remove(0), here.clone()], 1).await, Ok(here), "one of them is enough");
     }
 }

@@ -42,6 +42,9 @@ use crate::{api, descriptors, listener, web_app};
 /// The longest that sessions are given to take their last frames when the server goes down.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// The longest that clients wait at the start for the registry of sessions.
+const READY_WITHIN: Duration = Duration::from_secs(2);
+
 /// A server that is ready: everything is open, and it listens.
 pub struct Server {
     node: Arc<Node>,
@@ -173,6 +176,7 @@ impl Server {
                 Ok(())
             }),
         };
+        node.presence.ready(READY_WITHIN).await;
         let mut listening = JoinSet::new();
         let app = app(&node, &gateway, roles);
         listening.spawn(listener::serve(listener, app, node.metrics.clone(), shards::http_room(descriptors::limit())));

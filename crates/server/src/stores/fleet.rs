@@ -43,7 +43,7 @@ impl Stores {
         let kafka = kafka_config(&fleet.queue)?;
         prepare_topic(&kafka, &fleet.queue).await?;
         let sessions = RedisSessions::new(redis_options(fleet)).map_err(|error| failed("the sessions")(&error))?;
-        let cassandra = cassandra_options(fleet)?;
+        let cassandra = cassandra_options(fleet);
         let connected = CassandraHistory::connect(&cassandra).await;
         // Last, for from now on others count with this node; but who makes the tables is decided among the members.
         let cluster: Arc<dyn Cluster> = Arc::new(ZooKeeperNode::join(zookeeper_options(fleet)?, profile).await?);
@@ -144,10 +144,7 @@ pub(crate) fn kafka_config(queue: &Queue) -> Result<KafkaConfig, ConfigError> {
 }
 
 /// How Cassandra is reached.
-///
-/// # Errors
-/// When the certificates cannot be read.
-pub(crate) fn cassandra_options(fleet: &Fleet) -> Result<CassandraOptions, ConfigError> {
+pub(crate) fn cassandra_options(fleet: &Fleet) -> CassandraOptions {
     let history = &fleet.history;
     let tls = match history.tls_ca.as_os_str().is_empty() {
         true => None,
@@ -159,14 +156,14 @@ pub(crate) fn cassandra_options(fleet: &Fleet) -> Result<CassandraOptions, Confi
         }),
     };
     let credentials = Credentials { user: history.username.clone(), password: history.password.clone() };
-    Ok(CassandraOptions {
+    CassandraOptions {
         keyspace: history.keyspace.clone(),
         data_center: Some(history.datacenter.clone()).filter(|name| !name.is_empty()),
         copies: Copies::InEveryDataCenter(history.replication_factor),
         credentials: (!history.username.is_empty()).then_some(credentials),
         tls,
         ..CassandraOptions::of_nodes(history.contact_points.clone())
-    })
+    }
 }
 
 /// How Redis is reached.
