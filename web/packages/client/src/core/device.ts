@@ -51,6 +51,8 @@ export class Device {
   private readonly steps: Steps;
   private readonly link: Link;
   private readonly asked = new Map<string, Promise<number>>();
+  /** The last look whether a name was used before: one after the other, so that what is written keeps its order. */
+  private looked: Promise<unknown> = Promise.resolve();
   private session: unknown;
   /** The outbox as it is stored. */
   private readonly written = new Map<string, StoredEntry>();
@@ -87,6 +89,7 @@ export class Device {
       },
       welcome: (session, frame) =>
         this.steps.add({
+          turns: true,
           run: (_, now) => {
             this.session = session;
             engine.handle(now, { type: "frame", frame });
@@ -95,6 +98,7 @@ export class Device {
       frame: (frame) => this.frame(frame),
       disconnected: () =>
         this.steps.add({
+          turns: true,
           run: (_, now) => {
             this.session = undefined;
             engine.handle(now, { type: "disconnected" });
@@ -139,16 +143,17 @@ export class Device {
   queue(key: string, conversation: ConversationId, action: Action): Promise<number> {
     const asked = this.asked.get(key);
     if (asked !== undefined) return asked;
-    const answer = this.queueOnce(key, conversation, action).finally(() => this.asked.delete(key));
+    const known = this.looked.then(() => this.owner.database.get("keys", key));
+    this.looked = known.catch(() => undefined);
+    const answer = known.then((used) => used?.tag ?? this.queueNew(key, conversation, action)).finally(() => this.asked.delete(key));
     this.asked.set(key, answer);
     return answer;
   }
 
-  private async queueOnce(key: string, conversation: ConversationId, action: Action): Promise<number> {
-    const known = await this.owner.database.get("keys", key);
-    if (known !== undefined) return known.tag;
+  private queueNew(key: string, conversation: ConversationId, action: Action): Promise<number> {
     this.queued += 1;
-    if (this.queued % KEYS_BETWEEN === 0) await this.forgetKeys();
+    // Not waited for: what is written next would overtake this.
+    if (this.queued % KEYS_BETWEEN === 0) void this.forgetKeys().catch(() => undefined);
     return this.steps.ask(
       (engine, now) => {
         const queued = engine.queue(now, conversation, action);

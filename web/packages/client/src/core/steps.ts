@@ -19,6 +19,8 @@ export const JOBS = 20_000;
 /** Something for the engine. */
 export interface Job {
   run(engine: Engine, now: number): void;
+  /** It ends or begins a session. It begins a step: frames that jobs before it caused are for the session before, and must not go into the next one. */
+  readonly turns?: true;
   /** What `run` did is stored. */
   done?(): void;
   failed?(error: ClientFailure): void;
@@ -106,8 +108,14 @@ export class Steps {
   private async work(): Promise<void> {
     // What comes in the same turn goes into one step.
     await Promise.resolve();
-    while (this.jobs.length > 0 && !this.stopped) await this.step(this.jobs.splice(0, AT_ONCE));
+    while (this.jobs.length > 0 && !this.stopped) await this.step(this.jobs.splice(0, this.together()));
     this.schedule();
+  }
+
+  /** How many of the jobs that wait go into one step. */
+  private together(): number {
+    const turn = this.jobs.slice(0, AT_ONCE).findIndex((job, index) => index > 0 && job.turns);
+    return turn < 0 ? AT_ONCE : turn;
   }
 
   private async step(jobs: readonly Job[]): Promise<void> {
