@@ -66,6 +66,13 @@ test("without locks, the tab opened last leads, and one overtaken can take over 
   await expect(second.send("d.1.2", "four")).rejects.toMatchObject({ code: "closed" });
 });
 
+test("what is written in one go keeps its order, however much it is", async () => {
+  const client = await tab("in order", new Locks());
+  await client.logIn({ handle: "ada", password: "correct horse" });
+  const tags = await Promise.all(Array.from({ length: 1_020 }, (_, number) => client.send("d.1.2", `message ${number}`)));
+  expect(tags).toEqual(tags.map((_, index) => index + 1));
+});
+
 test("a leader that says nothing is replaced by force", async () => {
   const locks = new Locks();
   let stolen = false;
