@@ -66,6 +66,74 @@ test("without locks, the tab opened last leads, and one overtaken can take over 
   await expect(second.send("d.1.2", "four")).rejects.toMatchObject({ code: "closed" });
 });
 
+test("a leader that was replaced deletes nothing any more", async () => {
+  const client = await tab("deletes", new Locks());
+  await client.logIn({ handle: "ada", password: "correct horse" });
+  const database = await openDatabase("deletes", () => undefined);
+  closing.push(async () => database.close());
+  await database.put("values", 1_000, "epoch");
+  await expect(client.logOut()).rejects.toMatchObject({ code: "closed" });
+  expect(await database.get("account", "account")).toMatchObject({ user: "1" });
+});
+
+test("of two that log in at once in one browser, one does", async () => {
+  const locks = new Locks();
+  let asked = 0;
+  const counting: typeof fetch = (input, init) => {
+    if (String(input).endsWith("/v1/login")) asked += 1;
+    return fetch(input, init);
+  };
+  const tabs = [await tab("at once", locks, { fetch: counting }), await tab("at once", locks, { fetch: counting })];
+  const results = await Promise.allSettled(tabs.map((one) => one.logIn({ handle: "ada", password: "correct horse" })));
+  expect(results.map((one) => one.status).sort()).toEqual(["fulfilled", "rejected"]);
+  expect(asked).toBe(1);
+});
+
+test("a tab whose clock jumps asks who leads before it takes the lead by force", async () => {
+  const locks = new Locks();
+  let forced = 0;
+  const request = ((name: string, options: LockOptions, run: () => Promise<unknown>) => {
+    if (options.steal) forced += 1;
+    return locks.request(name, options, run);
+  }) as Locks["request"];
+  const watched = { request } as Locks;
+  const slow: typeof fetch = async (input, init) => {
+    if (String(input).includes("/v1/devices")) await new Promise((resolve) => setTimeout(resolve, 3_000));
+    return fetch(input, init);
+  };
+  const first = await tab("jumps", watched, { fetch: slow });
+  await first.logIn({ handle: "ada", password: "correct horse" });
+  const began = Date.now();
+  // Half a minute between two looks, as where the browser slows timers down.
+  const second = await tab("jumps", watched, { now: () => began + (Date.now() - began) * 60 });
+  await expect(second.devices()).rejects.toMatchObject({ code: "unreachable" });
+  expect(forced).toBe(0);
+});
+
+test("a tab that lost the lead while it began leads no more, and the one that took it does", async () => {
+  const locks = new Locks();
+  const database = await openDatabase("slow start", () => undefined);
+  closing.push(async () => database.close());
+  // Whoever begins to lead waits for this.
+  const holding = database.transaction("values", "readwrite");
+  let held = true;
+  const hold = (async () => {
+    while (held) await holding.store.get("epoch");
+    await holding.done;
+  })();
+  const began = Date.now();
+  const first = tab("slow start", locks);
+  const second = tab("slow start", locks, { now: () => began + (Date.now() - began) * 20 });
+  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  held = false;
+  await hold;
+  const tabs = await Promise.all([first, second]);
+  await tabs[0].logIn({ handle: "ada", password: "correct horse" });
+  await until(tabs[1].account, (one) => one.state === "signed_in", "logged in in the other tab as well");
+  expect(await tabs[0].send("d.1.2", "one")).toBe(1);
+  expect(await tabs[1].send("d.1.2", "two")).toBe(2);
+});
+
 test("what is written in one go keeps its order, however much it is", async () => {
   const client = await tab("in order", new Locks());
   await client.logIn({ handle: "ada", password: "correct horse" });

@@ -68,7 +68,11 @@ export class TabClient extends Requests implements api.Client {
         this.serial = undefined;
         this.early = [];
       },
-      failed: reject,
+      failed: (error) => {
+        reject(error);
+        const { message } = error;
+        this.connection.set({ state: "waiting", retryAt: Number.MAX_SAFE_INTEGER, reason: "lost", message });
+      },
     });
     this.port.open();
   }

@@ -13,6 +13,7 @@ import {
   type Tokens,
   type UserId,
 } from "../protocol/index.js";
+import { fence, type Named } from "../storage/apply.js";
 import type { Database, StoredAccount, StoredEntry, StoredFailure } from "../storage/database.js";
 import { events, findTag, snapshot } from "../storage/read.js";
 import type { Action, Notification, Window } from "../sync/effect.js";
@@ -65,9 +66,11 @@ export class Device {
   ) {
     const { environment, database, base } = owner;
     const keep = async (tokens: Tokens) => {
-      const transaction = database.transaction("account", "readwrite");
-      const stored = await transaction.store.get("account");
-      if (stored?.device === account.device) await transaction.store.put({ ...stored, tokens }, "account");
+      const transaction = database.transaction(["account", "values"], "readwrite", { durability: "strict" });
+      await fence(transaction.objectStore("values"), owner.epoch);
+      const rows = transaction.objectStore("account");
+      const stored = await rows.get("account");
+      if (stored?.device === account.device) await rows.put({ ...stored, tokens }, "account");
       await transaction.done;
     };
     this.api = new Api(environment, base, account.tokens, keep, async () => (await database.get("account", "account"))?.tokens);
@@ -139,28 +142,28 @@ export class Device {
     this.link.reconnect();
   }
 
-  /** Puts an action into the outbox. The same `key` again gives the same tag again. */
-  queue(key: string, conversation: ConversationId, action: Action): Promise<number> {
+  /** Puts an action into the outbox, `instead` of what failed under that tag. The same `key` again gives the same tag again. */
+  queue(key: string, conversation: ConversationId, action: Action, instead?: number): Promise<number> {
     const asked = this.asked.get(key);
     if (asked !== undefined) return asked;
     const known = this.looked.then(() => this.owner.database.get("keys", key));
     this.looked = known.catch(() => undefined);
-    const answer = known.then((used) => used?.tag ?? this.queueNew(key, conversation, action)).finally(() => this.asked.delete(key));
+    const answer = known.then((used) => used?.tag ?? this.queueNew({ key, conversation, ...(instead === undefined ? {} : { instead }) }, action)).finally(() => this.asked.delete(key));
     this.asked.set(key, answer);
     return answer;
   }
 
-  private queueNew(key: string, conversation: ConversationId, action: Action): Promise<number> {
+  private queueNew(named: Omit<Named, "tag">, action: Action): Promise<number> {
     this.queued += 1;
     // Not waited for: what is written next would overtake this.
     if (this.queued % KEYS_BETWEEN === 0) void this.forgetKeys().catch(() => undefined);
     return this.steps.ask(
       (engine, now) => {
-        const queued = engine.queue(now, conversation, action);
+        const queued = engine.queue(now, named.conversation, action);
         if ("refusal" in queued) throw ClientFailure.from(queued.refusal);
         return queued.tag;
       },
-      (tag) => ({ key, conversation, tag }),
+      (tag) => ({ ...named, tag }),
     );
   }
 
@@ -188,14 +191,18 @@ export class Device {
       if (known === undefined) throw new ClientFailure("unknown_message", "nothing failed under this tag");
       return known.tag;
     }
-    const again = await this.queue(key, conversation, actionOf(failed.frame));
-    await this.discard(conversation, tag);
+    const again = await this.queue(key, conversation, actionOf(failed.frame), tag);
+    this.forgetFailure(conversation, tag);
     return again;
   }
 
   /** Forgets what failed. */
   async discard(conversation: ConversationId, tag: number): Promise<void> {
     await this.owner.database.delete("failures", [conversation, tag]);
+    this.forgetFailure(conversation, tag);
+  }
+
+  private forgetFailure(conversation: ConversationId, tag: number): void {
     if (this.failures.delete(keyOf(conversation, tag))) this.owner.emit([{ type: "forgotten", conversation, tag }]);
   }
 

@@ -2,7 +2,7 @@
 import { wait } from "../environment.js";
 import { ClientFailure, failure } from "../failure.js";
 import type { ClientFrame, ConversationId } from "../protocol/index.js";
-import { apply } from "../storage/apply.js";
+import { apply, type Named } from "../storage/apply.js";
 import type { Database, StoredEntry } from "../storage/database.js";
 import type { Effect, Window } from "../sync/effect.js";
 import type { Engine } from "../sync/engine.js";
@@ -25,7 +25,7 @@ export interface Job {
   done?(): void;
   failed?(error: ClientFailure): void;
   /** A name for what `run` queued, known after it. */
-  key?(): { readonly key: string; readonly conversation: ConversationId; readonly tag: number } | undefined;
+  key?(): Named | undefined;
 }
 
 /** Who does what a step wants done. */
