@@ -3,11 +3,14 @@ import { describe, expect, test } from "vitest";
 import { Cell } from "../src/cell.js";
 import { covered, partly } from "../src/client/history.js";
 import { Backoff } from "../src/connection/backoff.js";
+import { People } from "../src/client/people.js";
 import { PollingSession } from "../src/connection/polling.js";
 import { type Closed, Inbox } from "../src/connection/session.js";
+import { ValueKeeper } from "../src/core/values.js";
 import { environmentOf } from "../src/environment.js";
 import { Api } from "../src/http/api.js";
 import { type ClientFrame, FRAME_BYTES, type Tokens } from "../src/protocol/index.js";
+import { openDatabase } from "../src/storage/database.js";
 import { ConversationState, type StoredConversation } from "../src/sync/state.js";
 
 test("waits double up to half a minute, and are short again after a reset", () => {
@@ -131,6 +134,53 @@ describe("tokens", () => {
     await expect(api("invalid_refresh_token").get("/v1/a")).rejects.toMatchObject({ code: "signed_out" });
     await expect(api("proxy_login").get("/v1/a")).rejects.toMatchObject({ code: "unreachable" });
   });
+});
+
+test("a new leader is told again whose presence is shown", async () => {
+  const database = await openDatabase("people", () => undefined);
+  const told: string[][] = [];
+  const people = new People(
+    database,
+    () => undefined,
+    (users) => told.push([...users]),
+  );
+  const end = people.presence("2").subscribe(() => undefined);
+  await expect.poll(() => told).toEqual([["2"]]);
+  people.resume();
+  await expect.poll(() => told).toEqual([["2"], ["2"]]);
+  end();
+  database.close();
+});
+
+test("an answer that a later one has overtaken is not kept", async () => {
+  const database = await openDatabase("values", () => undefined);
+  const waiting: ((answer: Response) => void)[] = [];
+  const environment = { ...environmentOf(), fetch: () => new Promise<Response>((resolve) => waiting.push(resolve)) };
+  const tokens: Tokens = { access_token: "a", expires_at: Number.MAX_SAFE_INTEGER, refresh_token: "r" };
+  const api = new Api(
+    environment,
+    "http://x",
+    tokens,
+    async () => undefined,
+    async () => tokens,
+  );
+  const keeper = new ValueKeeper(environment, database, api, () => undefined);
+  const [first, second] = [keeper.refresh("settings"), keeper.refresh("settings")];
+  await expect.poll(() => waiting.length).toBe(2);
+  const settings = (read_receipts: boolean) => ({ presence: "everyone", writers: "everyone", read_receipts });
+  waiting[1]?.(Response.json(settings(false)));
+  await second;
+  waiting[0]?.(Response.json(settings(true)));
+  await first;
+  expect(keeper.values.settings?.read_receipts).toBe(false);
+  const late = keeper.refresh("settings");
+  await expect.poll(() => waiting.length).toBe(3);
+  await keeper.after("PATCH", "/v1/settings", settings(true));
+  waiting[2]?.(Response.json(settings(false)));
+  await late;
+  expect(keeper.values.settings?.read_receipts).toBe(true);
+  expect(await database.get("values", "settings")).toMatchObject({ read_receipts: true });
+  database.close();
 });
 
 test("posts of a polling session are no larger than the server takes them", async () => {

@@ -179,6 +179,25 @@ test("a leader that stops answering is replaced by force, and what it was asked 
   expect(state.items.map((item) => item.kind === "message" && item.text)).toEqual(["once"]);
 });
 
+test("a tab that missed something asks how things stand", async () => {
+  const locks = new Locks();
+  /** A channel that loses what happens, as in a tab that was put to sleep. */
+  class Lossy extends BroadcastChannel {
+    static loses = false;
+    override postMessage(message: { kind: string }): void {
+      if (!Lossy.loses || message.kind !== "batch") super.postMessage(message);
+    }
+  }
+  const first = await tab("missed", locks, { BroadcastChannel: Lossy });
+  await first.logIn({ handle: "ada", password: "correct horse" });
+  const second = await tab("missed", locks);
+  Lossy.loses = true;
+  await first.send("d.1.2", "one");
+  Lossy.loses = false;
+  await first.send("d.1.2", "two");
+  await until(second.conversation("d.1.2"), (one) => one?.sending === 2, "both");
+});
+
 test("the next tab goes on where the last one was, without a server", async () => {
   const locks = new Locks();
   const first = await tab("goes on", locks);
