@@ -2,8 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { Cell } from "../src/cell.js";
 import { covered, partly } from "../src/client/history.js";
-import { Backoff } from "../src/connection/backoff.js";
 import { People } from "../src/client/people.js";
+import { Backoff } from "../src/connection/backoff.js";
 import { PollingSession } from "../src/connection/polling.js";
 import { type Closed, Inbox } from "../src/connection/session.js";
 import { ValueKeeper } from "../src/core/values.js";

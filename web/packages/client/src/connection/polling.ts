@@ -4,7 +4,16 @@ import { wait } from "../environment.js";
 import { type ClientFailure, failure } from "../failure.js";
 import { isAboutToken } from "../http/api.js";
 import { ask, type Request } from "../http/request.js";
-import { type ClientFrame, closeCode, FRAME_BYTES, POLL_FRAMES, POLL_MS, type Poll, SESSIONS_PATH, type SessionOpened } from "../protocol/index.js";
+import {
+  type ClientFrame,
+  closeCode,
+  FRAME_BYTES,
+  POLL_FRAMES,
+  POLL_MS,
+  type Poll,
+  SESSIONS_PATH,
+  type SessionOpened,
+} from "../protocol/index.js";
 import type { Closed, Reader, Session } from "./session.js";
 
 /**

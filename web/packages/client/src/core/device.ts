@@ -148,7 +148,9 @@ export class Device {
     if (asked !== undefined) return asked;
     const known = this.looked.then(() => this.owner.database.get("keys", key));
     this.looked = known.catch(() => undefined);
-    const answer = known.then((used) => used?.tag ?? this.queueNew({ key, conversation, ...(instead === undefined ? {} : { instead }) }, action)).finally(() => this.asked.delete(key));
+    const answer = known
+      .then((used) => used?.tag ?? this.queueNew({ key, conversation, ...(instead === undefined ? {} : { instead }) }, action))
+      .finally(() => this.asked.delete(key));
     this.asked.set(key, answer);
     return answer;
   }

@@ -117,6 +117,9 @@ async function store(
       await outbox.delete([write.conversation, write.tag]);
       return;
     }
+    case "forget":
+      await transaction.objectStore("events").delete(between(write.conversation, 0, write.below - 1));
+      return;
     case "append":
       await put(transaction, write.conversation, write.event);
       return tell(transaction, write.conversation, write.event, told);
