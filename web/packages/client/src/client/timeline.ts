@@ -54,8 +54,8 @@ export class TimelineWindow implements Timeline {
   /** More came meanwhile than is kept: what is loaded does not join it. */
   private missed = false;
   private begun = false;
-  /** What is to be tried again when the server answers again. */
-  private again: (() => Promise<unknown>) | undefined;
+  /** How to try again what failed, and whether that is done without being asked for when the server answers again. */
+  private again: { readonly run: () => Promise<unknown>; readonly byItself: boolean } | undefined;
 
   constructor(
     private readonly owner: TimelineOwner,
@@ -105,6 +105,14 @@ export class TimelineWindow implements Timeline {
     await this.show({ type: "newest" });
   }
 
+  async tryAgain(): Promise<void> {
+    const { again } = this;
+    if (this.isClosed || again === undefined) return;
+    [this.error, this.again] = [undefined, undefined];
+    this.update();
+    await again.run().catch(() => undefined);
+  }
+
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
@@ -131,11 +139,7 @@ export class TimelineWindow implements Timeline {
 
   /** The server answers again: what failed for want of it is tried again. */
   recover(): void {
-    const { again } = this;
-    if (this.isClosed || again === undefined) return;
-    [this.error, this.again] = [undefined, undefined];
-    this.update();
-    again().catch(() => undefined);
+    if (this.again?.byItself) void this.tryAgain();
   }
 
   /** Shows other surroundings; failing is told in the state. */
@@ -259,7 +263,7 @@ export class TimelineWindow implements Timeline {
       this.events = shown.events;
       [this.from, this.to] = [shown.from, shown.to];
       this.error = shown.offline ? { code: "offline", message: "without the server, only what is on this device is shown" } : undefined;
-      this.again = shown.offline ? nothing : undefined;
+      this.again = shown.offline ? { run: nothing, byItself: true } : undefined;
       this.follows = false;
       if (window.type === "newest" || this.atEnd("after")) this.reachedEnd();
       return shown;
@@ -300,12 +304,12 @@ export class TimelineWindow implements Timeline {
     [this.arrived, this.missed] = [[], false];
   }
 
-  /** Notes what failed. `again` is what to do when the server answers again, if it was for want of it. */
-  private fail(thrown: unknown, again: () => Promise<unknown>): void {
+  /** Notes what failed, and how to try it again. */
+  private fail(thrown: unknown, run: () => Promise<unknown>): void {
     const error = failure(thrown);
     const { code, message } = error;
     this.error = { code: code === "unreachable" ? "offline" : code, message };
-    this.again = error.isTransient ? again : undefined;
+    this.again = { run, byItself: error.isTransient };
   }
 
   private nearest(seq: number): number {
