@@ -79,7 +79,7 @@ test("what waits to be told, or for an answer, is not forgotten", async () => {
 });
 
 test("what was forgotten at the old end is pulled again when it is scrolled to", async () => {
-  const database = await openDatabase("forgets", () => undefined);
+  const database = await openDatabase("forgets");
   const count = KEPT_PER_CONVERSATION + 1_200;
   const engine = device();
   let stored: StoredConversation | undefined;
@@ -122,7 +122,7 @@ test("what was forgotten at the old end is pulled again when it is scrolled to",
 });
 
 test("a page that was forgotten while it was to be read is asked for", async () => {
-  const database = await openDatabase("forgets meanwhile", () => undefined);
+  const database = await openDatabase("forgets meanwhile");
   const engine = device();
   let stored: StoredConversation | undefined;
   await told(engine, CONVERSATION, 250, async () => {

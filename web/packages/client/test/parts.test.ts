@@ -137,7 +137,7 @@ describe("tokens", () => {
 });
 
 test("a new leader is told again whose presence is shown", async () => {
-  const database = await openDatabase("people", () => undefined);
+  const database = await openDatabase("people");
   const told: string[][] = [];
   const people = new People(
     database,
@@ -153,7 +153,7 @@ test("a new leader is told again whose presence is shown", async () => {
 });
 
 test("an answer that a later one has overtaken is not kept", async () => {
-  const database = await openDatabase("values", () => undefined);
+  const database = await openDatabase("values");
   const waiting: ((answer: Response) => void)[] = [];
   const environment = { ...environmentOf(), fetch: () => new Promise<Response>((resolve) => waiting.push(resolve)) };
   const tokens: Tokens = { access_token: "a", expires_at: Number.MAX_SAFE_INTEGER, refresh_token: "r" };

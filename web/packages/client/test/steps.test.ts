@@ -9,7 +9,7 @@ const CONVERSATION = "d.1.2";
 
 /** A device in sync, whose sessions are names, and what was sent in each. */
 async function device(name: string) {
-  const database = await openDatabase(name, () => undefined);
+  const database = await openDatabase(name);
   const engine = new Engine({ user: "1", device: "10", point: null, from_the_start: true, conversations: [], outbox: [] });
   let session: string | undefined;
   const sent: [unknown, ClientFrame][] = [];

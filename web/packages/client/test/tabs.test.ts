@@ -1,4 +1,5 @@
 /** Who leads when something goes wrong. */
+import { forceCloseDatabase } from "fake-indexeddb";
 import { afterEach, expect, test } from "vitest";
 import { Core } from "../src/core/core.js";
 import { environmentOf } from "../src/environment.js";
@@ -29,7 +30,7 @@ test("a leader that was replaced stores nothing any more", async () => {
   const client = await tab("fenced", new Locks());
   await client.logIn({ handle: "ada", password: "correct horse" });
   expect(await client.send("d.1.2", "one")).toBe(1);
-  const database = await openDatabase("fenced", () => undefined);
+  const database = await openDatabase("fenced");
   const environment = { ...environmentOf(), fetch, WebSocket: undefined };
   const core = await Core.start(
     environment,
@@ -69,7 +70,7 @@ test("without locks, the tab opened last leads, and one overtaken can take over 
 test("a leader that was replaced deletes nothing any more", async () => {
   const client = await tab("deletes", new Locks());
   await client.logIn({ handle: "ada", password: "correct horse" });
-  const database = await openDatabase("deletes", () => undefined);
+  const database = await openDatabase("deletes");
   closing.push(async () => database.close());
   await database.put("values", 1_000, "epoch");
   await expect(client.logOut()).rejects.toMatchObject({ code: "closed" });
@@ -112,7 +113,7 @@ test("a tab whose clock jumps asks who leads before it takes the lead by force",
 
 test("a tab that lost the lead while it began leads no more, and the one that took it does", async () => {
   const locks = new Locks();
-  const database = await openDatabase("slow start", () => undefined);
+  const database = await openDatabase("slow start");
   closing.push(async () => database.close());
   // Whoever begins to lead waits for this.
   const holding = database.transaction("values", "readwrite");
@@ -196,6 +197,28 @@ test("a tab that missed something asks how things stand", async () => {
   Lossy.loses = false;
   await first.send("d.1.2", "two");
   await until(second.conversation("d.1.2"), (one) => one?.sending === 2, "both");
+});
+
+test("a database that the browser drops is opened again, and nothing that was written is lost", async () => {
+  const opened: IDBOpenDBRequest[] = [];
+  const { open } = indexedDB;
+  indexedDB.open = (...given) => {
+    const request = open.apply(indexedDB, given);
+    opened.push(request);
+    return request;
+  };
+  closing.push(async () => {
+    indexedDB.open = open;
+  });
+  const client = await tab("dropped", new Locks());
+  await client.logIn({ handle: "ada", password: "correct horse" });
+  expect(await client.send("d.1.2", "one")).toBe(1);
+  forceCloseDatabase(opened[0]?.result as never);
+  // What is asked in this very moment fails, and says so.
+  await expect.poll(() => client.send("d.1.2", "two").catch(() => 0)).toBe(2);
+  const timeline = client.openTimeline("d.1.2");
+  const state = await until(timeline.state, (one) => one.items.length === 2, "both");
+  expect(state.items.map((item) => item.kind === "message" && item.text)).toEqual(["one", "two"]);
 });
 
 test("the next tab goes on where the last one was, without a server", async () => {

@@ -27,7 +27,7 @@ function page(from: number, to: number, head = to): Page {
 
 /** A timeline at the end of a log up to `head` of which nothing is stored here. `answer` is the server. */
 async function timeline(name: string, head: number, answer: (window: Window) => Promise<Page>) {
-  const database = await openDatabase(name, () => undefined);
+  const database = await openDatabase(name);
   open.push(database);
   const around = {
     connection: { state: "online", transport: "websocket", synced: true } as Connection,

@@ -301,7 +301,8 @@ export class Device {
     }
     this.owner.emit(told);
     const synced = told.some((event) => event.type === "told" && event.notification.type === "synced");
-    if (synced && this.connection.state === "online") {
+    // Not where it is of a session that was lost meanwhile.
+    if (synced && this.link.holds(this.session) && this.connection.state === "online") {
       this.setConnection({ ...this.connection, synced: true });
       this.values.refreshAll();
     }
