@@ -2,7 +2,9 @@
 import { expect, test } from "vitest";
 import { Steps } from "../src/core/steps.js";
 import type { ClientFrame, ServerFrame } from "../src/protocol/index.js";
+import { apply } from "../src/storage/apply.js";
 import { openDatabase } from "../src/storage/database.js";
+import type { Effect } from "../src/sync/effect.js";
 import { Engine } from "../src/sync/engine.js";
 
 const CONVERSATION = "d.1.2";
@@ -73,4 +75,16 @@ test("what was to go out in one session does not go out in the next before what 
   const tags = one.sent.flatMap(([session, frame]) => (session === "second" && frame.type === "send" ? [frame.tag] : []));
   expect(tags).toEqual([1, 2, 3]);
   await one.close();
+});
+
+test("what failed and is written again is forgotten in the same step", async () => {
+  const database = await openDatabase("again in one step");
+  const frame = { type: "send", tag: 1, conversation: CONVERSATION, text: "hello" } as const;
+  await database.put("failures", { conversation: CONVERSATION, tag: 1, frame, at: 1, error: { code: "may_not_write", message: "no" } });
+  const queue: Effect = { type: "write", write: { type: "queue", conversation: CONVERSATION, tag: 2, frame: { ...frame, tag: 2 } } };
+  await apply(database, [queue], { now: 2, keys: [{ key: "again", conversation: CONVERSATION, tag: 2, instead: 1 }] });
+  expect(await database.getAll("failures")).toEqual([]);
+  expect(await database.get("keys", "again")).toMatchObject({ tag: 2 });
+  expect((await database.getAll("outbox")).map((entry) => entry.tag)).toEqual([2]);
+  database.close();
 });

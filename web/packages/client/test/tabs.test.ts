@@ -77,6 +77,19 @@ test("a leader that was replaced deletes nothing any more", async () => {
   expect(await database.get("account", "account")).toMatchObject({ user: "1" });
 });
 
+test("a leader that holds the lock leads again when one that does not has stored over it", async () => {
+  const client = await tab("again", new Locks());
+  await client.logIn({ handle: "ada", password: "correct horse" });
+  const database = await openDatabase("again");
+  closing.push(async () => database.close());
+  // A tab that was frozen while it began, and woke after the lock was taken from it.
+  await database.put("values", 1_000, "epoch");
+  await expect(client.send("d.1.2", "refused")).rejects.toMatchObject({ code: "closed" });
+  const sent = await client.send("d.1.2", "one");
+  expect(sent).toBe(1);
+  expect((await database.getAll("outbox")).map((entry) => entry.frame)).toMatchObject([{ text: "one" }]);
+});
+
 test("of two that log in at once in one browser, one does", async () => {
   const locks = new Locks();
   let asked = 0;
