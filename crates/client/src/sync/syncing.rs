@@ -1,8 +1,8 @@
 //! Asking what changed since the sync point.
 
 use banter_model::{ConversationId, Millis};
-use banter_protocol::frame::SyncQuestion;
 use banter_protocol::api::Page;
+use banter_protocol::frame::SyncQuestion;
 use banter_protocol::{ClientFrame, ConversationSummary, ErrorBody, Event};
 
 use super::effect::{Effect, Notification, Window, Write};

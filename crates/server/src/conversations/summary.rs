@@ -3,8 +3,8 @@
 use banter_model::marker::read_up_to;
 use banter_model::{ConversationId, Event, EventBody, Millis, UserId};
 use banter_protocol::limits::{LATEST_BYTES, LATEST_EVENTS, PREVIEW_CHARACTERS};
-use banter_protocol::{ConversationSummary, Event as WireEvent};
 use banter_protocol::sync::{Group, GroupMember, Peer, Preview};
+use banter_protocol::{ConversationSummary, Event as WireEvent};
 use banter_store::history::{Order, PageSize, Progress};
 
 use super::ReadingError;

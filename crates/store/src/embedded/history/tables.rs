@@ -104,7 +104,8 @@ impl Tables {
 
     /// A table with which the engine is so far behind that a writer is to wait for it.
     pub fn behind(&self) -> Option<&Keyspace> {
-        let behind = |table: &&Keyspace| table.sealed_memtable_count() >= SEALED_MEMTABLES || table.tree.l0_run_count() >= FRESH_RUNS;
+        let behind =
+            |table: &&Keyspace| table.sealed_memtable_count() >= SEALED_MEMTABLES || table.tree.l0_run_count() >= FRESH_RUNS;
         self.all().into_iter().find(behind)
     }
 
