@@ -1,7 +1,6 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # The engines of the local fleet: PostgreSQL, Redis, ZooKeeper, Kafka and Cassandra on loopback. To be sourced by scripts/fleet, after
 # processes.sh. $nodes says how many ZooKeepers and Kafka brokers there are: 1 or 3.
-# shellcheck disable=SC2154 # What is not set here is set there.
 
 # --- Names and ports
 
@@ -68,7 +67,7 @@ install_jars() {
         say "Getting $name from Maven Central ..."
         # Of another version.
         rm -rf "$fleet/jars/$name-"*
-        mvn -B -q -f "$templates/$name.pom.xml" -Dmaven.repo.local="$repository" dependency:copy-dependencies \
+        mvn -B -q -Dstyle.color=never -f "$templates/$name.pom.xml" -Dmaven.repo.local="$repository" dependency:copy-dependencies \
             -DoutputDirectory="$folder.partial" -DincludeScope=runtime 9>&- >&2 || fail "$name could not be fetched from Maven Central"
         mv "$folder.partial" "$folder"
     done

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # The processes of the local fleet: each is started by a small script of its own, which is kept, and known by its process id and the time
 # it was started. To be sourced by scripts/fleet, with $fleet the folder of everything.
 

@@ -1,8 +1,7 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # The processes of banter in the local fleet, two of each role, and HAProxy in front of them. To be sourced by scripts/fleet, after
 # engines.sh. $banter is the binary, $direct says whether clients are sent to the gateways themselves instead of through HAProxy, and
 # $unlimited whether there are no rate limits.
-# shellcheck disable=SC2154 # What is not set here is set there.
 
 each_role=2
 
