@@ -67,8 +67,9 @@ install_jars() {
         say "Getting $name from Maven Central ..."
         # Of another version.
         rm -rf "$fleet/jars/$name-"*
-        mvn -B -q -Dstyle.color=never -f "$templates/$name.pom.xml" -Dmaven.repo.local="$repository" dependency:copy-dependencies \
-            -DoutputDirectory="$folder.partial" -DincludeScope=runtime 9>&- >&2 || fail "$name could not be fetched from Maven Central"
+        briefly mvn -B -q -f "$templates/$name.pom.xml" -Dmaven.repo.local="$repository" dependency:copy-dependencies \
+            -DoutputDirectory="$folder.partial" -DincludeScope=runtime >"$fleet/logs/maven.log" 2>&1 ||
+            fail "$name could not be fetched from Maven Central: $fleet/logs/maven.log"
         mv "$folder.partial" "$folder"
     done
     rm -rf "$repository"
@@ -121,8 +122,8 @@ prepare_postgres() {
         mkdir "$cluster.partial"
         echo banter >"$1/password"
         if [ "$(id -u)" -eq 0 ]; then chown -R postgres: "$1"; fi
-        "${as_postgres[@]}" "$programs/initdb" --pgdata="$cluster.partial" --username=banter --pwfile="$1/password" \
-            --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$fleet/logs/initdb.log" 2>&1 9>&- ||
+        briefly "${as_postgres[@]}" "$programs/initdb" --pgdata="$cluster.partial" --username=banter --pwfile="$1/password" \
+            --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$fleet/logs/initdb.log" 2>&1 ||
             fail "PostgreSQL's initdb failed: $fleet/logs/initdb.log"
         echo "include_if_exists = '../postgresql.conf'" >>"$cluster.partial/postgresql.conf"
         mv "$cluster.partial" "$cluster"
@@ -179,7 +180,7 @@ prepare_kafka() {
         -cp "$(jars kafka)/*")
     if [ ! -e "$3/formatted" ]; then
         rm -rf "$3/data"
-        "${run[@]}" kafka.tools.StorageTool format -t banterLocalFleet00000A -c "$3/kafka.properties" >"$fleet/logs/$1-format.log" 2>&1 9>&- ||
+        briefly "${run[@]}" kafka.tools.StorageTool format -t banterLocalFleet00000A -c "$3/kafka.properties" >"$fleet/logs/$1-format.log" 2>&1 ||
             fail "Kafka's folder could not be made: $fleet/logs/$1-format.log"
         touch "$3/formatted"
     fi
@@ -249,7 +250,7 @@ test_database() {
 
 # test_variables: what tells the tests where the engines are.
 test_variables() {
-    printf 'export %s=%q\n' BANTER_TEST_CASSANDRA "127.0.0.1:$(port cassandra)" BANTER_TEST_KAFKA "$(addresses kafka)" \
+    printf 'export %s=%s\n' BANTER_TEST_CASSANDRA "127.0.0.1:$(port cassandra)" BANTER_TEST_KAFKA "$(addresses kafka)" \
         BANTER_TEST_REDIS "redis://127.0.0.1:$(port redis)/1" BANTER_TEST_ZOOKEEPER "$(addresses zookeeper)" \
         BANTER_TEST_POSTGRES "$(postgres_url banter_test)"
 }

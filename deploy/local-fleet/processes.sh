@@ -135,6 +135,17 @@ stop() {
     done
 }
 
+# briefly COMMAND...: runs what ends by itself, without the lock and with a mark, by which it is found if this script ends before.
+briefly() { BANTER_FLEET_FOLDER=$fleet "$@" 9>&-; }
+
+# end_leftovers: ends what a killed scripts/fleet left behind while it prepared something. Only for who has the lock.
+end_leftovers() {
+    local id
+    grep -lzxsF "BANTER_FLEET_FOLDER=$fleet" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ id _; do
+        kill -KILL "$id" 2>/dev/null || true
+    done || true
+}
+
 # listens PORT: somebody takes connections there.
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
