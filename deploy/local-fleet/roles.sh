@@ -96,6 +96,7 @@ start_roles() {
 
 # --- The smoke test
 
+# chat PERSON ...: the command-line client, as somebody with a folder of their own.
 chat() {
     local person=$1
     shift
@@ -112,24 +113,23 @@ seen() {
     done
 }
 
+work=
+follower=
 # check: two people sign up, write to each other, and read it again, all through HAProxy.
 check() {
-    local mark ada bob person follower
+    local mark ada bob person
     mark=$(od -An -v -tx1 -N4 /dev/urandom | tr -d ' \n')
     ada=ada_$mark bob=bob_$mark
     work=$(mktemp -d "$fleet/check.XXXXXX")
-    # shellcheck disable=SC2064
-    trap "rm -rf '$work'" EXIT
+    trap end_check EXIT
     chat ada sign-up "$ada" >"$work/log" 2>&1 || broken "signing up"
     chat bob sign-up "$bob" >"$work/log" 2>&1 || broken "signing up a second time"
     chat bob follow --json >"$work/followed" 2>"$work/log" &
     follower=$!
-    # Somebody who is online sees it come; until the session stands it is pulled, and shown as well.
+    seen "$work/followed" '"synced"' 20 || broken "connecting"
     chat ada write "$bob" "hello from $ada" >"$work/log" 2>&1 || broken "writing"
     seen "$work/followed" "hello from $ada" 20 || broken "receiving while online"
-    # `timeout` hands it on.
-    kill "$follower" 2>/dev/null || true
-    wait "$follower" 2>/dev/null || true
+    end_follower
     chat bob write "$ada" "hello from $bob" >"$work/log" 2>&1 || broken "answering"
     chat ada read "$bob" --json >"$work/read" 2>"$work/log" || broken "reading"
     for person in "$ada" "$bob"; do grep -qF "hello from $person" "$work/read" || broken "reading what was written"; done
@@ -137,6 +137,18 @@ check() {
     chat bob group list >"$work/read" 2>"$work/log" || broken "listing groups"
     grep -qF "the group of $ada" "$work/read" || broken "being brought into a group"
     say "The smoke test is done: accounts, messages both ways (live and read again), a group."
+}
+
+end_follower() {
+    # shellcheck disable=SC2046 # Each is an id.
+    [ -z "$follower" ] || kill $(tree "$follower") 2>/dev/null || true
+    wait 2>/dev/null || true
+    follower=
+}
+
+end_check() {
+    end_follower
+    rm -rf "$work"
 }
 
 broken() {
