@@ -53,7 +53,8 @@ prepare() {
             "$(id_file "$name")"
         # What is set for the caller's own server or client is not meant for the fleet.
         # shellcheck disable=SC2016
-        printf 'for variable in "${!BANTER_@}"; do [ "$variable" = BANTER_LOG ] || unset "$variable"; done\nexec'
+        printf 'for variable in "${!BANTER_@}"; do [ "$variable" = BANTER_LOG ] || unset "$variable"; done\n'
+        printf 'cd %q\nexec' "$fleet"
         printf ' %q' "$@"
         printf '\n'
     } >"$(command_file "$name")"
