@@ -50,8 +50,12 @@ prepare_role() {
 prepare_haproxy() {
     fill "$templates/haproxy.cfg" "$fleet/config/haproxy.cfg" PORT="$(port haproxy)" API_1="$(port api-1)" API_2="$(port api-2)" \
         GATEWAY_1="$(port gateway-1)" GATEWAY_2="$(port gateway-2)"
+    # It makes room for as many connections as there may be descriptors, and some systems allow a thousand million.
+    local most=65536 allowed
+    allowed=$(ulimit -Hn)
+    if [ "$allowed" != unlimited ] && [ "$allowed" -lt "$most" ]; then most=$allowed; fi
     # In the foreground, one process.
-    prepare haproxy haproxy -db -f "$fleet/config/haproxy.cfg"
+    prepare haproxy prlimit "--nofile=$most" haproxy -db -f "$fleet/config/haproxy.cfg"
 }
 
 # build_banter: sets $banter, and builds it unless BANTER_BINARY names one.
@@ -140,9 +144,11 @@ check() {
 }
 
 end_follower() {
+    if [ -z "$follower" ]; then return; fi
     # shellcheck disable=SC2046 # Each is an id.
-    [ -z "$follower" ] || kill $(tree "$follower") 2>/dev/null || true
-    wait 2>/dev/null || true
+    kill $(tree "$follower") 2>/dev/null || true
+    # Only for this one: the processes of the fleet are children too.
+    wait "$follower" 2>/dev/null || true
     follower=
 }
 
