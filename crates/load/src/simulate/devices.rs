@@ -27,7 +27,18 @@ pub struct Devices {
     number: u64,
     /// What a gateway has taken and not queued yet.
     under_way: Vec<Envelope>,
-    long_texts: bool,
+    kind: Kind,
+}
+
+/// What the devices of a seed write mostly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Everything there is, in several conversations.
+    Everything,
+    /// A few messages, amended again and again by several: what is hardest to repeat.
+    Amendments,
+    /// Edits with texts so long that a few fill a batch.
+    LongTexts,
 }
 
 struct Device {
@@ -40,8 +51,13 @@ struct Device {
 }
 
 impl Devices {
-    /// Devices that write `count` things.
-    pub fn new(count: u64, long_texts: bool) -> Devices {
+    /// Devices, and what they will write.
+    pub fn new(random: &mut Random) -> Devices {
+        let (kind, count) = match random.below(150) {
+            0 => (Kind::LongTexts, 25),
+            1..=50 => (Kind::Amendments, 20 + random.below(60)),
+            _ => (Kind::Everything, 20 + random.below(120)),
+        };
         let device = |number: u64| Device {
             user: UserId((number - 1) % USERS + 1),
             device: DeviceId(number),
@@ -51,9 +67,9 @@ impl Devices {
         };
         let direct = ConversationId::direct(UserId(1), UserId(2));
         let groups = [1, 2].map(|group| ConversationId::Group(GroupId(group)));
-        let conversations = direct.into_iter().chain(groups).collect();
+        let conversations = direct.into_iter().chain(groups.into_iter().filter(|_| kind != Kind::Amendments)).collect();
         let devices = (1..=DEVICES).map(device).collect();
-        Devices { devices, conversations, left: count, number: 0, under_way: Vec::new(), long_texts }
+        Devices { devices, conversations, left: count, number: 0, under_way: Vec::new(), kind }
     }
 
     /// Where they write.
@@ -168,6 +184,17 @@ impl Devices {
             0 => 1 + random.below(head + 3),
             _ => (head + 1).saturating_sub(random.below(6)).max(1),
         };
+        if self.kind == Kind::Amendments && head > 2 {
+            let target = 1 + random.below(2);
+            let mentioned: Vec<u64> = (1..=2).filter(|_| random.below(2) == 0).collect();
+            let mentions = mentioned.into_iter().map(|user| Mention { user: UserId(user), start: 0, length: 4 }).collect();
+            return match random.below(30) {
+                0 => Action::Redact { target: 1 + random.below(head) },
+                1..=3 => Action::React { target, emoji: "👍".to_owned(), add: random.below(2) == 0 },
+                4..=6 => Action::Send { text: "more".to_owned(), reply_to: None, mentions },
+                _ => Action::Edit { target, text: format!("text {}", random.below(1_000)), mentions },
+            };
+        }
         match random.below(100) {
             0..=37 => {
                 let reply_to = (random.below(6) == 0).then_some(target);
@@ -194,7 +221,7 @@ impl Devices {
 
     fn text(&self, random: &mut Random) -> String {
         let short = format!("text {}", random.below(1_000));
-        if self.long_texts && random.below(2) == 0 { short.repeat(LONG_TEXT / short.len()) } else { short }
+        if self.kind == Kind::LongTexts && random.below(2) == 0 { short.repeat(LONG_TEXT / short.len()) } else { short }
     }
 }
 

@@ -66,11 +66,7 @@ impl Scheduler {
     /// The beginning.
     pub fn new(seed: u64, mutation: Mutation, traced: bool, metrics: Arc<Metrics>) -> Scheduler {
         let shared = Arc::new(Shared::new(seed, mutation, traced));
-        let devices = {
-            let random = &mut shared.lock().random;
-            let long_texts = random.below(150) == 0;
-            Devices::new(if long_texts { 25 } else { 20 + random.below(120) }, long_texts)
-        };
+        let devices = Devices::new(&mut shared.lock().random);
         Scheduler {
             shared,
             metrics,

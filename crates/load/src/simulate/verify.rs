@@ -111,6 +111,12 @@ fn rows_are_those_of_one_worker(state: &State, reference: &Reference) -> Result<
             return Err(format!("{key:?} was written for position {position} as {here:?}\nand should have been {there:?}"));
         }
     }
+    // However commands are put together, each change of a mention is written: so nobody may have written another.
+    for (key, position) in state.rows.written().keys().filter(|(key, _)| matches!(key, Key::Mention(..))) {
+        if !reference.rows.written().contains_key(&(*key, *position)) {
+            return Err(format!("{key:?} was written for position {position}, where nothing becomes of it"));
+        }
+    }
     let position = state.rows.position();
     if !state.topic.commands.is_empty() && position != reference.last {
         return Err(format!("the partition is at {position}, and the last command at {}", reference.last));
