@@ -48,7 +48,7 @@ impl CassandraHistory {
     }
 
     /// The state of a conversation, and what its last batch wrote after the head.
-    async fn state(&self, id: ConversationId) -> Result<Option<(Conversation, Redo)>, StoreError> {
+    pub(super) async fn state(&self, id: ConversationId) -> Result<Option<(Conversation, Redo)>, StoreError> {
         type Cells<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, Option<&'a [u8]>);
         let rows = self.read(&self.connection.statements.state, (id.to_bytes(),)).await?;
         let Some((head, roster, redo)) = rows.maybe_first_row::<Cells<'_>>().map_err(unreadable)? else { return Ok(None) };
