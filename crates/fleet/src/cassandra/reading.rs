@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use banter_model::encoding::Stored;
 use banter_model::{Conversation, ConversationId, Event, Head, Membership, Millis, Roster, Seq, UserId};
-use banter_store::history::plan::Redo;
+use banter_store::history::plan::{self, Redo};
 use banter_store::history::{Advance, Listed, Order, PageSize, Progress, StoredEvent};
 use banter_store::{History, HistoryBatch, StoreError};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -147,7 +147,7 @@ impl History for CassandraHistory {
 
     async fn resume(&self, id: ConversationId, settled: u64) -> Result<Option<Conversation>, StoreError> {
         let Some((conversation, redo)) = self.state(id).await? else { return Ok(None) };
-        if conversation.head.position > settled {
+        if !plan::is_settled(conversation.head.position, settled) {
             write::redo(&self.connection, redo).await?;
         }
         Ok(Some(conversation))
