@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use banter_model::encoding::Stored;
 use banter_model::{Conversation, ConversationId, Event, Head, Membership, Millis, Roster, Seq, UserId};
-use banter_store::history::plan::Redo;
+use banter_store::history::plan::{self, Redo};
 use banter_store::history::{Advance, Listed, Order, PageSize, Progress, StoredEvent};
 use banter_store::{History, HistoryBatch, StoreError};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -48,7 +48,7 @@ impl CassandraHistory {
     }
 
     /// The state of a conversation, and what its last batch wrote after the head.
-    async fn state(&self, id: ConversationId) -> Result<Option<(Conversation, Redo)>, StoreError> {
+    pub(super) async fn state(&self, id: ConversationId) -> Result<Option<(Conversation, Redo)>, StoreError> {
         type Cells<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, Option<&'a [u8]>);
         let rows = self.read(&self.connection.statements.state, (id.to_bytes(),)).await?;
         let Some((head, roster, redo)) = rows.maybe_first_row::<Cells<'_>>().map_err(unreadable)? else { return Ok(None) };
@@ -147,7 +147,7 @@ impl History for CassandraHistory {
 
     async fn resume(&self, id: ConversationId, settled: u64) -> Result<Option<Conversation>, StoreError> {
         let Some((conversation, redo)) = self.state(id).await? else { return Ok(None) };
-        if conversation.head.position > settled {
+        if !plan::is_settled(conversation.head.position, settled) {
             write::redo(&self.connection, redo).await?;
         }
         Ok(Some(conversation))

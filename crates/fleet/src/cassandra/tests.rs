@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use banter_model::position::pack;
 use banter_model::{ConversationId, Event, GroupId, Head, Marker, Membership, Roster, Seq, UserId};
 use banter_store::behaviour::history::{head, message, row};
 use banter_store::behaviour::{self, Random};
@@ -142,9 +143,11 @@ async fn from_the_head_on_everything_is_redone() {
     let redone = || history.counters().redone.load(Relaxed);
     assert_eq!(history.resume(place.id, 5).await.unwrap(), history.conversation(place.id).await.unwrap());
     assert_eq!(redone(), 0, "everything up to position 5 was said to be whole");
+    assert_eq!(history.resume(place.id, pack(1, 0).unwrap()).await.unwrap().unwrap().head, place.head(5, 5));
+    assert_eq!(redone(), 1, "a position of another epoch says nothing of this one");
     let resumed = history.resume(place.id, 3).await.unwrap().unwrap();
     assert_eq!((resumed.head, resumed.roster.title.as_str()), (place.head(5, 5), "after"));
-    assert_eq!(redone(), 1);
+    assert_eq!(redone(), 2);
     assert_eq!(history.membership(place.user, place.id).await.unwrap(), Some(place.membership(5).membership));
     assert_eq!(history.mentions(place.user, place.id, 0, 10).await.unwrap(), [2]);
 

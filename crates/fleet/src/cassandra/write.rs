@@ -313,7 +313,8 @@ mod tests {
 
     #[test]
     fn what_cassandra_cannot_hold_is_not_sent() {
-        assert!(requests(vec![event(u64::MAX, 1)]).is_err());
+        let beyond = banter_model::Event { seq: u64::MAX, ..message(1, "text") };
+        assert!(requests(vec![Write::Event(row(ONE, 1, beyond))]).is_err());
         assert!(requests(vec![Write::Position { partition: 1, position: u64::MAX }]).is_err());
     }
 }
