@@ -7,6 +7,7 @@ pub mod clock;
 pub mod commands;
 pub mod conversations;
 pub mod descriptors;
+pub mod discovery;
 pub mod doctor;
 pub mod gateway;
 pub mod listener;

@@ -13,6 +13,7 @@ use crate::clock::Ids;
 use crate::commands::Commands;
 use crate::conversations::recent::Recent;
 use crate::conversations::relations::Relations;
+use crate::discovery::Discovery;
 use crate::gateway::hub::Hub;
 use crate::metrics::Metrics;
 use crate::presence::Presence;
@@ -50,6 +51,8 @@ pub struct Node {
     pub listings: Semaphore,
     /// Where something happened lately.
     pub recent: Recent,
+    /// Which chat servers there are.
+    pub discovery: Discovery,
     /// Limits on what can be guessed or flooded.
     pub rate_limits: RateLimits,
     /// Counters.

@@ -26,6 +26,7 @@ use crate::commands::Commands;
 use crate::conversations::listing::LISTINGS_AT_ONCE;
 use crate::conversations::recent::Recent;
 use crate::conversations::relations::Relations;
+use crate::discovery::Discovery;
 use crate::gateway::hub::Hub;
 use crate::gateway::shards::{self, Shards};
 use crate::gateway::{FrameRate, Gateway};
@@ -180,6 +181,7 @@ impl Server {
             relations,
             listings: Semaphore::new(LISTINGS_AT_ONCE),
             recent: Recent::new(&positions, clock::now()),
+            discovery: Discovery::default(),
             rate_limits: RateLimits::new(&options.rate_limits),
             metrics,
         });

@@ -105,6 +105,7 @@ impl World {
             relations,
             listings: Semaphore::new(LISTINGS_AT_ONCE),
             recent: Recent::new(&[0; PARTITIONS as usize], banter_server::clock::now()),
+            discovery: banter_server::discovery::Discovery::default(),
             rate_limits: RateLimits::new(&limits),
             metrics: metrics.clone(),
         });
