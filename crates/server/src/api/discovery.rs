@@ -10,7 +10,7 @@ use banter_protocol::api::{ChatServer, Servers};
 use super::extract::{Authenticated, From, Json};
 use crate::node::Node;
 
-/// The chat servers for this client, best first. For a client whose servers are gone, or that has moved.
+/// Chat servers for this client, best first.
 #[utoipa::path(get, path = "/v1/servers", tag = "accounts", responses((status = 200, body = Servers)))]
 pub(super) async fn servers(State(node): State<Arc<Node>>, _who: Authenticated, At(place): At) -> Json<Servers> {
     Json(Servers { servers: chat_servers(&node, &place) })
