@@ -44,6 +44,55 @@ impl AddressFile {
 mod tests {
     use super::*;
 
+    fn text(text: &str) -> Vec<u8> {
+        [&[2 << 5 | text.len() as u8], text.as_bytes()].concat()
+    }
+
+    fn map(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let pairs = entries.iter().map(|(name, value)| [text(name), value.clone()].concat());
+        [vec![7 << 5 | entries.len() as u8], pairs.collect::<Vec<_>>().concat()].concat()
+    }
+
+    fn double(value: f64) -> Vec<u8> {
+        [&[3 << 5 | 8][..], &value.to_be_bytes()].concat()
+    }
+
+    fn small(value: u8) -> Vec<u8> {
+        vec![5 << 5 | 1, value]
+    }
+
+    /// A file that knows of 0.0.0.0/1, with a tree of one node (left: the first entry of the data, right: nothing).
+    fn file(latitude: f64) -> Vec<u8> {
+        let tree = [0, 0, 17, 0, 0, 1];
+        let data = map(&[("location", map(&[("latitude", double(latitude)), ("longitude", double(2.35))]))]);
+        let metadata = map(&[
+            ("binary_format_major_version", small(2)),
+            ("binary_format_minor_version", small(0)),
+            // An unsigned number of 64 bits and an array are types beyond the seventh, which take a second byte.
+            ("build_epoch", vec![1, 2, 1]),
+            ("database_type", text("Test-City")),
+            ("description", map(&[])),
+            ("ip_version", small(4)),
+            ("languages", vec![0, 4]),
+            ("node_count", vec![6 << 5 | 1, 1]),
+            ("record_size", small(24)),
+        ]);
+        [&tree[..], &[0; 16], &data, b"\xab\xcd\xefMaxMind.com", &metadata].concat()
+    }
+
+    #[test]
+    fn addresses_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("addresses.mmdb");
+        std::fs::write(&path, file(48.86)).unwrap();
+        let addresses = AddressFile::open(&path).unwrap();
+        let of = |address: &str| addresses.coordinates(address.parse().unwrap()).map(|at| (at.latitude, at.longitude));
+        assert_eq!((of("10.0.0.1"), of("192.0.2.1"), of("2001:db8::1")), (Some((48.86, 2.35)), None, None));
+        std::fs::write(&path, file(148.86)).unwrap();
+        let wrong = AddressFile::open(&path).unwrap();
+        assert_eq!(wrong.coordinates("10.0.0.1".parse().unwrap()), None, "not on the earth");
+    }
+
     #[test]
     fn a_file_of_another_format_is_refused() {
         let folder = tempfile::tempdir().unwrap();

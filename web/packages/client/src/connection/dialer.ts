@@ -145,8 +145,8 @@ export class Dialer {
 
 /** The addresses of `servers`; the API's if there is none. */
 function addresses(api: Api, servers: readonly ChatServer[]): readonly string[] {
-  const addresses = servers.map((server) => (server.url === "" ? api.base : server.url.replace(/\/+$/, "")));
-  return addresses.length > 0 ? addresses : [api.base];
+  const known = servers.map((server) => (server.url === "" ? api.base : server.url.replace(/\/+$/, "")));
+  return known.length > 0 ? known : [api.base];
 }
 
 function asFailure(closed: Closed): ClientFailure {
