@@ -78,6 +78,7 @@ fn types() -> String {
         api::SignUp,
         api::Login,
         api::LoggedIn,
+        api::Servers,
         api::Tokens,
         api::ChatServer,
         api::Refresh,

@@ -4,7 +4,7 @@ mod accounts;
 mod blocks;
 mod conversations;
 mod devices;
-pub mod discovery;
+mod discovery;
 pub mod errors;
 pub mod extract;
 mod friends;
@@ -58,6 +58,7 @@ fn described() -> OpenApiRouter<Arc<Node>> {
         .routes(routes!(accounts::sign_up))
         .routes(routes!(accounts::login))
         .routes(routes!(accounts::refresh))
+        .routes(routes!(discovery::servers))
         .routes(routes!(accounts::logout))
         .routes(routes!(accounts::change_password))
         .routes(routes!(accounts::delete_account))

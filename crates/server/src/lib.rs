@@ -9,6 +9,7 @@ pub mod config;
 pub mod conversations;
 pub mod delivery;
 pub mod descriptors;
+pub mod discovery;
 pub mod doctor;
 pub mod gateway;
 pub mod listener;

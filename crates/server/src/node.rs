@@ -13,6 +13,7 @@ use crate::clock::Ids;
 use crate::commands::Commands;
 use crate::conversations::points::Points;
 use crate::conversations::relations::Relations;
+use crate::discovery::Discovery;
 use crate::gateway::hub::Hub;
 use crate::metrics::Metrics;
 use crate::notices::Notices;
@@ -55,6 +56,8 @@ pub struct Node {
     pub points: Points,
     /// Which nodes there are.
     pub cluster: Arc<dyn Cluster>,
+    /// Which chat servers there are.
+    pub discovery: Discovery,
     /// Limits on what can be guessed or flooded.
     pub rate_limits: RateLimits,
     /// Counters.

@@ -15,6 +15,7 @@ use banter_store::directory::DirectoryError;
 use banter_store::embedded::history::{HistoryOptions, OpenError};
 
 use crate::config::{Config, ConfigError};
+use crate::discovery::{AddressFileError, PlaceHeaders};
 use crate::gateway::FrameRate;
 use crate::presence::GRACE;
 use crate::rate_limit::RateLimitConfig;
@@ -51,6 +52,10 @@ pub struct ServeOptions {
     pub region: String,
     /// Where it is.
     pub coordinates: Option<Coordinates>,
+    /// Headers of the load balancer that say where a client is.
+    pub place_headers: PlaceHeaders,
+    /// A file in MaxMind's format that says where addresses are.
+    pub geoip: Option<PathBuf>,
     /// The longest that sessions are given to move to other gateways before this one stops.
     pub drain: Duration,
 }
@@ -81,6 +86,8 @@ impl ServeOptions {
             client_url: String::new(),
             region: String::new(),
             coordinates: None,
+            place_headers: PlaceHeaders::default(),
+            geoip: None,
             drain: Duration::ZERO,
         }
     }
@@ -104,6 +111,8 @@ impl ServeOptions {
         options.roles = node.roles;
         options.client_url = node.client_url.clone();
         options.region = node.region.clone();
+        options.place_headers = node.place_headers()?;
+        options.geoip = Some(node.geoip.clone()).filter(|path| !path.as_os_str().is_empty());
         options.coordinates = node.coordinates.map(|[latitude, longitude]| Coordinates { latitude, longitude });
         if config.fleet()?.is_some() {
             options.internal = Some(Internal { listen: node.internal_listen, address: node.internal_address.clone() });
@@ -154,6 +163,9 @@ pub enum ServeError {
     /// The configuration.
     #[error("the configuration: {0}")]
     Config(#[from] ConfigError),
+    /// The file that says where addresses are.
+    #[error("where addresses are: {0}")]
+    Addresses(#[from] AddressFileError),
     /// The threads that hold sessions.
     #[error("threads for sessions: {0}")]
     Shards(std::io::Error),

@@ -1,9 +1,8 @@
 //! Spares callers the waiting while an engine is known to be away.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 /// After a failure nobody tries for so long; it doubles with each further failure, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -36,11 +35,11 @@ pub(super) struct Permit<'a> {
 }
 
 impl Circuit {
-    /// Leave to make a call; `None` while the engine is away.
-    pub(super) fn admit(&self) -> Option<Permit<'_>> {
+    /// Leave to make a call at the time `now`; `None` while the engine is away.
+    pub(super) fn admit(&self, now: Instant) -> Option<Permit<'_>> {
         let mut state = self.0.lock();
         if let Some(open) = &mut state.open {
-            if open.trying || Instant::now() < open.until {
+            if open.trying || now < open.until {
                 return None;
             }
             open.trying = true;
@@ -59,14 +58,14 @@ impl Permit<'_> {
         }
     }
 
-    /// It did not, or not in time.
-    pub(super) fn failed(mut self) {
+    /// It did not, or not in time; that was at `now`.
+    pub(super) fn failed(mut self, now: Instant) {
         self.decided = true;
         let mut state = self.circuit.0.lock();
         if state.generation == self.generation {
             state.generation += 1;
             state.pause = (state.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-            state.open = Some(Open { until: Instant::now() + state.pause, trying: false });
+            state.open = Some(Open { until: now + state.pause, trying: false });
         }
     }
 }
@@ -89,39 +88,34 @@ impl Drop for Permit<'_> {
 mod tests {
     use super::*;
 
-    fn admit(circuit: &Circuit) -> Permit<'_> {
-        circuit.admit().unwrap()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_call_finds_out_and_the_others_do_not_wait() {
-        let circuit = Circuit::default();
-        let (slow, other) = (admit(&circuit), admit(&circuit));
-        admit(&circuit).failed();
-        assert!(circuit.admit().is_none());
-        other.failed();
+    #[test]
+    fn one_call_finds_out_and_the_others_do_not_wait() {
+        let (circuit, start) = (Circuit::default(), Instant::now());
+        let (slow, other) = (circuit.admit(start).unwrap(), circuit.admit(start).unwrap());
+        circuit.admit(start).unwrap().failed(start);
+        assert!(circuit.admit(start).is_none());
+        other.failed(start + LONGEST_PAUSE);
         slow.answered();
-        assert!(circuit.admit().is_none(), "an answer from before the failure says nothing");
-        tokio::time::advance(FIRST_PAUSE).await;
-        let trying = admit(&circuit);
-        assert!(circuit.admit().is_none(), "one is enough");
+        assert!(circuit.admit(start).is_none(), "an answer from before the failure says nothing");
+        let next = start + FIRST_PAUSE;
+        let trying = circuit.admit(next).unwrap();
+        assert!(circuit.admit(next).is_none(), "one is enough");
         drop(trying);
-        admit(&circuit).failed();
-        tokio::time::advance(FIRST_PAUSE).await;
-        assert!(circuit.admit().is_none(), "the pause has doubled");
-        tokio::time::advance(FIRST_PAUSE).await;
-        admit(&circuit).answered();
-        let all = [admit(&circuit), admit(&circuit)];
+        circuit.admit(next).unwrap().failed(next);
+        assert!(circuit.admit(next + FIRST_PAUSE).is_none(), "the pause has doubled");
+        let last = next + 2 * FIRST_PAUSE;
+        circuit.admit(last).unwrap().answered();
+        let all = [circuit.admit(last).unwrap(), circuit.admit(last).unwrap()];
         assert_eq!(all.len(), 2);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn pauses_are_bounded() {
-        let circuit = Circuit::default();
+    #[test]
+    fn pauses_are_bounded() {
+        let (circuit, mut now) = (Circuit::default(), Instant::now());
         for _ in 0..20 {
-            admit(&circuit).failed();
-            tokio::time::advance(LONGEST_PAUSE).await;
+            circuit.admit(now).unwrap().failed(now);
+            now += LONGEST_PAUSE;
         }
-        assert!(circuit.admit().is_some());
+        assert!(circuit.admit(now).is_some());
     }
 }

@@ -14,7 +14,7 @@ mod circuit;
 mod link;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use banter_model::UserId;
@@ -131,10 +131,12 @@ impl RedisSessions {
         T: FromRedisValue + Send + 'static,
     {
         let away = |what: String| SessionsError::Away(what);
-        let Some(permit) = self.circuit.admit() else { return Err(away("it was when it was last tried".to_owned())) };
+        let Some(permit) = self.circuit.admit(Instant::now()) else {
+            return Err(away("it was when it was last tried".to_owned()));
+        };
         match timeout(within, self.link.ask(commands)).await {
             Ok(Err(error)) if is_away(&error) => {
-                permit.failed();
+                permit.failed(Instant::now());
                 Err(away(error.to_string()))
             }
             Ok(answer) => {
@@ -142,7 +144,7 @@ impl RedisSessions {
                 Ok(answer)
             }
             Err(_) => {
-                permit.failed();
+                permit.failed(Instant::now());
                 Err(away(format!("no answer within {} ms", within.as_millis())))
             }
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use banter_model::discovery::ClientPlace;
 use banter_model::limits::{DEVICES_PER_USER, SYNC_CONVERSATIONS};
 use banter_model::name::{InvalidName, check_display_name, check_password, normalise_handle};
 use banter_model::{Action, ConversationId, DeviceId, Refusal, UserId};
@@ -12,13 +13,12 @@ use banter_protocol::frame::{AccountPart, PresenceState, UserPresence};
 use banter_protocol::{ErrorCode, ServerFrame};
 use banter_store::directory::{Device, DirectoryError, FriendState, NewUser, Rotation};
 
-use super::discovery::chat_servers;
+use super::discovery::{At, chat_servers};
 use super::errors::ApiError;
 use super::extract::{Authenticated, From, Json};
 use crate::auth::refresh_tokens::REFRESH_LEEWAY_MS;
 use crate::clock::now;
 use crate::node::Node;
-use crate::rate_limit::ClientAddress;
 use crate::worker::Failure;
 
 /// Sign up: makes an account and logs in.
@@ -28,6 +28,7 @@ use crate::worker::Failure;
 pub(super) async fn sign_up(
     State(node): State<Arc<Node>>,
     From(address): From,
+    At(place): At,
     Json(wish): Json<SignUp>,
 ) -> Result<(StatusCode, Json<LoggedIn>), ApiError> {
     let handle = normalise_handle(&wish.handle)?;
@@ -44,7 +45,7 @@ pub(super) async fn sign_up(
     let user = UserId(node.ids.next().await?);
     let new = NewUser { id: user, handle, display_name, password_hash, created_at: now() };
     node.directory.create_user(new).await?;
-    Ok((StatusCode::CREATED, Json(log_in(&node, user, device_name, address).await?)))
+    Ok((StatusCode::CREATED, Json(log_in(&node, user, device_name, &place).await?)))
 }
 
 /// Log in on a new device.
@@ -54,6 +55,7 @@ pub(super) async fn sign_up(
 pub(super) async fn login(
     State(node): State<Arc<Node>>,
     From(address): From,
+    At(place): At,
     Json(wish): Json<Login>,
 ) -> Result<Json<LoggedIn>, ApiError> {
     let device_name = device_name(wish.device_name)?;
@@ -64,7 +66,7 @@ pub(super) async fn login(
     let hash = node.directory.password_hash(user.unwrap_or_default()).await?;
     let right = node.passwords.verify(wish.password, hash.clone()).await?;
     let user = user.filter(|_| right).ok_or_else(wrong_credentials)?;
-    let logged_in = log_in(&node, user, device_name, address).await?;
+    let logged_in = log_in(&node, user, device_name, &place).await?;
     // A password changed meanwhile logs out the devices that it finds, and this one may have come after.
     if node.directory.password_hash(user).await? != hash {
         node.directory.delete_device(user, logged_in.device, now()).await?;
@@ -157,14 +159,14 @@ pub(super) async fn delete_account(
 }
 
 /// Makes a device and its tokens.
-async fn log_in(node: &Node, user: UserId, name: String, address: ClientAddress) -> Result<LoggedIn, ApiError> {
+async fn log_in(node: &Node, user: UserId, name: String, place: &ClientPlace) -> Result<LoggedIn, ApiError> {
     let device = DeviceId(node.ids.next().await?);
     let now = now();
     let new = Device { id: device, user, name, created_at: now, used_at: now };
     let removed = node.directory.create_device(new, DEVICES_PER_USER).await?;
     node.notices.sign_out(user, &removed);
     // A new device has the first generation of refresh tokens.
-    Ok(LoggedIn { user, device, tokens: tokens(node, user, device, 1), servers: chat_servers(node, address) })
+    Ok(LoggedIn { user, device, tokens: tokens(node, user, device, 1), servers: chat_servers(node, place) })
 }
 
 fn tokens(node: &Node, user: UserId, device: DeviceId, generation: u64) -> Tokens {

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use banter_store::cluster::{Role, Roles};
+use http::HeaderName;
 use banter_store::embedded::history::HistoryOptions;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ConfigError;
+use crate::discovery::PlaceHeaders;
 use crate::presence::GRACE;
 use crate::rate_limit::ProxyHeader;
 
@@ -35,6 +37,12 @@ pub struct Node {
     pub coordinates: Option<[f64; 2]>,
     /// A file in MaxMind's format that says where client addresses are. Empty: not known.
     pub geoip: PathBuf,
+    /// The header in which the proxy in front names the region of a client. Empty: none.
+    pub region_header: String,
+    /// The header in which it writes a client's `<latitude>,<longitude>`, or the latitude alone. Empty: none.
+    pub latitude_header: String,
+    /// The header in which it writes the longitude, where it has one of its own. Empty: none.
+    pub longitude_header: String,
     /// The header in which the proxy in front writes client addresses: `x-forwarded-for` or `forwarded`. Empty: none is believed.
     pub trust_proxy: String,
     /// No limits on sign-ups, logins, requests and frames. For load runs on a closed network.
@@ -64,6 +72,9 @@ impl Default for Node {
             region: String::new(),
             coordinates: None,
             geoip: PathBuf::new(),
+            region_header: String::new(),
+            latitude_header: String::new(),
+            longitude_header: String::new(),
             trust_proxy: String::new(),
             unlimited: false,
             presence_grace_ms: u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX),
@@ -97,8 +108,25 @@ impl Node {
         header.map(str::parse).transpose().map_err(|error| contradiction(format!("`node.trust_proxy`: {error}")))
     }
 
+    /// The headers in which the proxy in front writes where a client is.
+    ///
+    /// # Errors
+    /// When one is no header.
+    pub fn place_headers(&self) -> Result<PlaceHeaders, ConfigError> {
+        let header = |name: &String, key: &str| -> Result<Option<HeaderName>, ConfigError> {
+            let name = Some(name.as_str()).filter(|name| !name.is_empty());
+            name.map(str::parse).transpose().map_err(|_| contradiction(format!("`node.{key}` is no name of a header")))
+        };
+        Ok(PlaceHeaders {
+            region: header(&self.region_header, "region_header")?,
+            latitude: header(&self.latitude_header, "latitude_header")?,
+            longitude: header(&self.longitude_header, "longitude_header")?,
+        })
+    }
+
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         self.proxy_header()?;
+        self.place_headers()?;
         let wrong = if self.roles.is_empty() {
             "`node.roles` names at least one of api, gateway, worker, presence"
         } else if self.sessions > MOST_SESSIONS {

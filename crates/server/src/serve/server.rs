@@ -26,6 +26,7 @@ use crate::conversations::points::{Points, StoredPoints};
 use crate::conversations::recent::Recent;
 use crate::conversations::relations::Relations;
 use crate::delivery::incoming;
+use crate::discovery::{AddressFile, Discovery, Places};
 use crate::gateway::Gateway;
 use crate::gateway::hub::Hub;
 use crate::gateway::shards::{self, Shards};
@@ -80,6 +81,7 @@ impl Server {
             incoming::listen(internal.listen, &internal.address).map_err(listen)
         });
         let (internal, internal_address) = internal.transpose()?.unzip();
+        let addresses = options.geoip.as_deref().map(AddressFile::open).transpose()?;
         let profile = NodeProfile {
             roles: options.roles,
             client_url: options.client_url.clone(),
@@ -136,6 +138,7 @@ impl Server {
             relations,
             listings: Semaphore::new(LISTINGS_AT_ONCE),
             points,
+            discovery: Discovery::new(cluster.members(), Places::new(options.place_headers.clone(), addresses)),
             cluster,
             rate_limits: RateLimits::new(&options.rate_limits),
             metrics,

@@ -121,6 +121,7 @@ impl World {
             listings: Semaphore::new(LISTINGS_AT_ONCE),
             points: Points::Applied(Recent::new(&[0; PARTITIONS as usize], banter_server::clock::now())),
             cluster: Arc::new(EmbeddedCluster::new().join(profile).unwrap()),
+            discovery: banter_server::discovery::Discovery::default(),
             rate_limits: RateLimits::new(&limits),
             metrics: metrics.clone(),
         });

@@ -769,6 +769,15 @@ tokens: Tokens,
 servers: Array<ChatServer>, };
 
 /**
+ * The answer to `GET /v1/servers`.
+ */
+export type Servers = { 
+/**
+ * Chat servers to connect to, best first.
+ */
+servers: Array<ChatServer>, };
+
+/**
  * Tokens of a device.
  */
 export type Tokens = { 
