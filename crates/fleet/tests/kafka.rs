@@ -23,7 +23,9 @@ use rdkafka::client::DefaultClientContext;
 
 /// A topic of its own, which goes when this is dropped.
 pub struct Topic {
+    /// How it is reached.
     pub config: KafkaConfig,
+    /// What the ids of the test are drawn from.
     pub seed: u64,
     admin: AdminClient<DefaultClientContext>,
 }
@@ -52,6 +54,7 @@ impl Topic {
         self.queue_with(&self.config)
     }
 
+    /// The same, with other limits.
     pub fn queue_with(&self, config: &KafkaConfig) -> KafkaQueue {
         KafkaQueue::open(config, Box::new(|envelope, reason| panic!("{envelope:?} failed: {reason}"))).unwrap()
     }
@@ -74,12 +77,14 @@ impl Topic {
         self.admin.alter_configs([&change], &AdminOptions::new()).await.unwrap().pop().unwrap().unwrap();
     }
 
+    /// Removes what is before `offset`, as retention does.
     pub async fn delete_before(&self, partition: u32, offset: i64) {
         let mut list = rdkafka::TopicPartitionList::new();
         list.add_partition_offset(&self.config.topic, partition as i32, rdkafka::Offset::Offset(offset)).unwrap();
         self.admin.delete_records(&list, &AdminOptions::new()).await.unwrap();
     }
 
+    /// Deletes it.
     pub async fn gone(self) {
         self.admin.delete_topics(&[&self.config.topic], &AdminOptions::new()).await.unwrap();
     }

@@ -122,7 +122,10 @@ impl KafkaQueue {
     /// # Panics
     /// When there are no partitions or there is no room for a command: nothing could be queued then.
     pub fn open(config: &KafkaConfig, failed: Box<Failed>) -> Result<KafkaQueue, QueueError> {
-        assert!(config.partitions > 0 && config.unacknowledged > 0, "a queue has at least one partition and room for one command");
+        assert!(
+            config.partitions > 0 && config.unacknowledged > 0,
+            "a queue has at least one partition and room for one command"
+        );
         let shared = Arc::new(Shared {
             room: (0..config.partitions).map(|_| Semaphore::new(config.unacknowledged as usize)).collect(),
             freed: Notify::new(),

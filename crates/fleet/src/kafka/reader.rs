@@ -29,69 +29,63 @@ pub(super) struct KafkaReader {
     pub partitions: Arc<Partitions>,
     /// Nothing comes any more: there was an error.
     pub over: bool,
-    /// The next command is not there.
-    pub out_of_range: bool,
+    /// Why nothing comes any more, until it is told.
+    pub trouble: Option<Trouble>,
 }
 
-/// What comes instead of commands.
-enum Instead {
-    /// Nothing yet.
-    Wait,
-    /// Nothing more.
-    End,
-    /// The offset that comes next is not there.
+/// Why a partition cannot be read on.
+pub(super) enum Trouble {
+    /// The offset that comes next is not there. Why has to be asked for.
     OutOfRange,
+    /// Anything else.
+    Failed(QueueError),
 }
 
 impl KafkaReader {
-    /// Takes what was fetched, without waiting.
-    fn take(&mut self, limit: usize) -> Result<Vec<(u64, Envelope)>, Instead> {
-        let lease = Arc::clone(&self.lease);
+    /// Takes what was fetched, without waiting; nothing when the lease is over or there is [`KafkaReader::trouble`].
+    fn take(&mut self, limit: usize) -> Vec<(u64, Envelope)> {
+        let (lease, partitions) = (Arc::clone(&self.lease), Arc::clone(&self.partitions));
+        let mut batch = Vec::new();
         // Kept while reading: what the next reader of this partition is to find is not taken by this one.
         let over = lease.over();
-        if *over || self.over {
-            return Err(Instead::End);
-        }
-        if self.out_of_range {
-            return Err(Instead::OutOfRange);
-        }
-        let partitions = Arc::clone(&self.partitions);
-        let Some(fetched) = partitions.fetched(self.partition) else { return Err(Instead::End) };
-        let mut batch = Vec::new();
+        let Some(fetched) = partitions.fetched(self.partition).filter(|_| !*over && !self.over) else { return batch };
         let mut bytes = 0;
-        let instead = loop {
-            if batch.len() >= limit.max(1) || bytes >= BATCH_BYTES {
-                break Instead::Wait;
-            }
-            match fetched.queue.poll(Duration::ZERO) {
-                None => break Instead::Wait,
+        while batch.len() < limit.max(1) && bytes < BATCH_BYTES {
+            let trouble = match fetched.queue.poll(Duration::ZERO) {
+                None => break,
                 Some(Ok(message)) => {
                     let payload = message.payload().unwrap_or_default();
-                    bytes += payload.len();
                     match self.accept(message.offset(), payload) {
-                        Ok(command) => batch.extend(command),
-                        Err(error) => {
-                            partitions.membership.failed(error);
-                            self.over = true;
-                            break Instead::End;
+                        Ok(None) => continue,
+                        Ok(Some(command)) => {
+                            bytes += payload.len();
+                            batch.push(command);
+                            continue;
                         }
+                        Err(error) => Trouble::Failed(error),
                     }
                 }
-                Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) => {
-                    self.out_of_range = true;
-                    break Instead::OutOfRange;
-                }
+                Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) => Trouble::OutOfRange,
                 Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
-                    partitions.membership.failed(QueueError::Failed(format!("partition {}: {code}", self.partition)));
-                    self.over = true;
-                    break Instead::End;
+                    Trouble::Failed(QueueError::Failed(format!("partition {}: {code}", self.partition)))
                 }
                 // The client tries again by itself.
-                Some(Err(error)) => tracing::warn!(partition = self.partition, %error, "reading commands"),
-            }
-        };
-        // What came before an end is handed out first.
-        if batch.is_empty() { Err(instead) } else { Ok(batch) }
+                Some(Err(error)) => {
+                    tracing::warn!(partition = self.partition, %error, "reading commands");
+                    continue;
+                }
+            };
+            // What came before it is handed out first.
+            self.trouble = Some(trouble);
+            self.over = true;
+            break;
+        }
+        batch
+    }
+
+    /// Has nothing more to give?
+    fn is_over(&self) -> bool {
+        self.over || *self.lease.over()
     }
 
     /// The command at `offset`; `None` if it was there before, or is none.
@@ -122,21 +116,29 @@ impl KafkaReader {
         Ok(command)
     }
 
-    /// Tells why the next offset is not there.
-    async fn tell_out_of_range(&self) {
+    /// Tells why the partition cannot be read on.
+    async fn tell(&self, trouble: Trouble) {
+        let error = match trouble {
+            Trouble::Failed(error) => error,
+            Trouble::OutOfRange => self.why_out_of_range().await,
+        };
+        self.partitions.membership.failed(error);
+    }
+
+    /// Why the next offset is not there.
+    async fn why_out_of_range(&self) -> QueueError {
         let (partition, wanted, epoch) = (self.partition, self.next, self.epoch);
         let partitions = Arc::clone(&self.partitions);
         let ask = move || partitions.member.fetch_watermarks(&partitions.topic, partition as i32, BOUNDS_TIMEOUT);
-        let error = match tokio::task::spawn_blocking(ask).await {
+        match tokio::task::spawn_blocking(ask).await {
             Ok(Ok((first, _))) if wanted < first.unsigned_abs() => {
                 QueueError::Trimmed { partition, wanted, first: first.unsigned_abs() }
             }
-            // Only what was packed is asked for.
-            Ok(Ok(_)) => QueueError::Ahead { partition, position: u64::from(epoch) << 48 | wanted },
+            // It is not 0, which is not beyond any end.
+            Ok(Ok(_)) => QueueError::Ahead { partition, position: position::pack(epoch, wanted.saturating_sub(1)).unwrap_or(0) },
             Ok(Err(error)) => QueueError::Failed(format!("partition {partition} has no offset {wanted}: {error}")),
             Err(error) => QueueError::Failed(error.to_string()),
-        };
-        self.partitions.membership.failed(error);
+        }
     }
 }
 
@@ -148,15 +150,15 @@ impl PartitionReader for KafkaReader {
 
     async fn next_batch(&mut self, limit: usize) -> Option<Vec<(u64, Envelope)>> {
         loop {
-            match self.take(limit) {
-                Ok(batch) => return Some(batch),
-                Err(Instead::End) => return None,
-                Err(Instead::OutOfRange) => {
-                    self.tell_out_of_range().await;
-                    self.over = true;
-                    return None;
-                }
-                Err(Instead::Wait) => {}
+            let batch = self.take(limit);
+            if !batch.is_empty() {
+                return Some(batch);
+            }
+            if let Some(trouble) = self.trouble.take() {
+                self.tell(trouble).await;
+            }
+            if self.is_over() {
+                return None;
             }
             let partitions = Arc::clone(&self.partitions);
             let Some(fetched) = partitions.fetched(self.partition) else { return None };
@@ -173,11 +175,10 @@ impl PartitionReader for KafkaReader {
     }
 
     async fn wait(&mut self, pause: Duration) -> bool {
-        let over = *self.lease.over();
-        if !over {
+        if !self.is_over() {
             // Either way it is looked at again.
             let _ = tokio::time::timeout(pause, self.lease.ended.notified()).await;
         }
-        !*self.lease.over() && !self.over
+        !self.is_over()
     }
 }

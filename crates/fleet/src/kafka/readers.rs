@@ -78,7 +78,7 @@ impl KafkaReaders {
             }
             partitions.membership.fetch(&partitions.member, partition, &lease, next.cast_signed())?;
             let reader: Box<dyn PartitionReader> =
-                Box::new(KafkaReader { partition, epoch, next, lease, partitions, over: false, out_of_range: false });
+                Box::new(KafkaReader { partition, epoch, next, lease, partitions, over: false, trouble: None });
             Ok(reader)
         })
     }

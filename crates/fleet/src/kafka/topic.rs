@@ -119,7 +119,9 @@ pub enum TopicFinding {
         replicas: u32,
     },
     /// A broker that missed what was acknowledged may become the leader.
-    #[error("unclean.leader.election.enable is on: a broker that missed acknowledged commands may take them away from all others")]
+    #[error(
+        "unclean.leader.election.enable is on: a broker that missed acknowledged commands may take them away from all others"
+    )]
     UncleanElection,
     /// Commands are removed before they may be stored.
     #[error("retention.ms is {0}: commands are removed after that time, stored or not; give it a week")]
@@ -159,9 +161,9 @@ pub async fn examine_topic(config: &KafkaConfig) -> Result<Vec<TopicFinding>, Ka
         // The names and the numbers are copied out: what is borrowed from the client stays on its thread.
         let metadata = admin.inner().fetch_metadata(Some(&name), TIMEOUT)?;
         let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none());
-        Ok::<_, rdkafka::error::KafkaError>(topic.map(|topic| {
-            topic.partitions().iter().map(|partition| partition.replicas().len() as u32).collect::<Vec<_>>()
-        }))
+        Ok::<_, rdkafka::error::KafkaError>(
+            topic.map(|topic| topic.partitions().iter().map(|partition| partition.replicas().len() as u32).collect::<Vec<_>>()),
+        )
     };
     let replicas = tokio::task::spawn_blocking(ask).await.map_err(|error| KafkaError::Unanswered(error.to_string()))??;
     let Some(replicas) = replicas.filter(|replicas| !replicas.is_empty()) else {
@@ -245,15 +247,9 @@ mod tests {
     fn each_danger_is_named() {
         let of = |replicas: &[u32], changed: &[(&str, &str)]| findings(2, replicas, &settings(changed));
         assert_eq!(of(&[3, 3, 3], &[]), [TopicFinding::Partitions { found: 3, wanted: 2 }]);
-        assert_eq!(
-            of(&[3, 2], &[]),
-            [TopicFinding::Replicas(2), TopicFinding::NoBrokerMayFail { in_sync: 2, replicas: 2 }]
-        );
+        assert_eq!(of(&[3, 2], &[]), [TopicFinding::Replicas(2), TopicFinding::NoBrokerMayFail { in_sync: 2, replicas: 2 }]);
         assert_eq!(of(&[3, 3], &[("min.insync.replicas", "1")]), [TopicFinding::InSync(1)]);
-        assert_eq!(
-            of(&[3, 3], &[("min.insync.replicas", "3")]),
-            [TopicFinding::NoBrokerMayFail { in_sync: 3, replicas: 3 }]
-        );
+        assert_eq!(of(&[3, 3], &[("min.insync.replicas", "3")]), [TopicFinding::NoBrokerMayFail { in_sync: 3, replicas: 3 }]);
         assert_eq!(of(&[3, 3], &[("unclean.leader.election.enable", "true")]), [TopicFinding::UncleanElection]);
         assert_eq!(of(&[3, 3], &[("retention.ms", "3600000")]), [TopicFinding::Retention(3_600_000)]);
         assert_eq!(of(&[3, 3], &[("retention.bytes", "1000")]), [TopicFinding::RetentionBytes(1_000)]);
