@@ -150,28 +150,17 @@ impl RedisSessions {
         }
     }
 
-    /// Runs a script on many shards; each has the users' hash and the gateway's set as keys.
-    async fn run<T>(&self, script: &Lua, at: NodeIncarnation, calls: &[(u32, Vec<u64>)]) -> Result<Vec<T>, SessionsError>
-    where
-        T: FromRedisValue + Send + 'static,
-    {
-        let commands = |by_hash: bool| -> Vec<Cmd> {
-            let call = |(shard, arguments): &(u32, Vec<u64>)| {
-                let mut command = match by_hash {
-                    true => cmd("EVALSHA").arg(&script.hash).to_owned(),
-                    false => cmd("EVAL").arg(script.text).to_owned(),
-                };
-                command.arg(2).arg(self.users_key(*shard)).arg(self.node_key(*shard, at)).arg(entry(at)).arg(arguments);
-                command
+    /// Calls of a script on many shards, by its name or with its whole text; each has the users' hash and the gateway's set as keys.
+    fn calls(&self, script: &Lua, by_name: bool, at: NodeIncarnation, shards: &[(u32, Vec<u64>)]) -> Vec<Cmd> {
+        let call = |(shard, arguments): &(u32, Vec<u64>)| {
+            let mut command = match by_name {
+                true => cmd("EVALSHA").arg(&script.hash).to_owned(),
+                false => cmd("EVAL").arg(script.text).to_owned(),
             };
-            calls.iter().map(call).collect()
+            command.arg(2).arg(self.users_key(*shard)).arg(self.node_key(*shard, at)).arg(entry(at)).arg(arguments);
+            command
         };
-        let within = self.options.write_timeout;
-        match self.try_ask(commands(true), within).await? {
-            // A server that has just started does not know it yet. Running it again where it ran already does no harm.
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => self.ask(commands(false), within).await,
-            answer => answer.map_err(|error| SessionsError::Failed(error.to_string())),
-        }
+        shards.iter().map(call).collect()
     }
 }
 
@@ -273,7 +262,14 @@ impl Sessions for RedisSessions {
         if calls.is_empty() {
             return Ok(Vec::new());
         }
-        let counts = self.run::<u64>(&self.update, at, &calls).await?;
+        let within = self.options.write_timeout;
+        let counts = match self.try_ask(self.calls(&self.update, true, at, &calls), within).await? {
+            // A server that has just started does not know the script yet. Running it again where it ran already does no harm.
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                self.ask::<u64>(self.calls(&self.update, false, at, &calls), within).await?
+            }
+            answer => answer.map_err(|error| SessionsError::Failed(error.to_string()))?,
+        };
         Ok(calls.iter().zip(counts).map(|((shard, _), users)| ShardCount { shard: *shard, users }).collect())
     }
 
@@ -340,7 +336,9 @@ impl Sessions for RedisSessions {
             self.ask::<u64>(vec![remove], self.options.write_timeout).await?;
             return Ok(Vec::new());
         }
-        let users = self.run::<Vec<u64>>(&self.sweep, dead, &calls).await?;
+        // With the text, for it must not run twice: who was removed the first time would be told to nobody.
+        let sweep = self.calls(&self.sweep, false, dead, &calls);
+        let users = self.ask::<Vec<u64>>(sweep, self.options.write_timeout).await?;
         Ok(users.into_iter().flatten().map(UserId).collect())
     }
 }

@@ -45,20 +45,20 @@ mod tests {
     use super::*;
 
     fn text(text: &str) -> Vec<u8> {
-        [&[2 << 5 | text.len() as u8], text.as_bytes()].concat()
+        [&[(2 << 5) | text.len() as u8], text.as_bytes()].concat()
     }
 
     fn map(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
         let pairs = entries.iter().map(|(name, value)| [text(name), value.clone()].concat());
-        [vec![7 << 5 | entries.len() as u8], pairs.collect::<Vec<_>>().concat()].concat()
+        [vec![(7 << 5) | entries.len() as u8], pairs.collect::<Vec<_>>().concat()].concat()
     }
 
     fn double(value: f64) -> Vec<u8> {
-        [&[3 << 5 | 8][..], &value.to_be_bytes()].concat()
+        [&[(3 << 5) | 8][..], &value.to_be_bytes()].concat()
     }
 
     fn small(value: u8) -> Vec<u8> {
-        vec![5 << 5 | 1, value]
+        vec![(5 << 5) | 1, value]
     }
 
     /// A file that knows of 0.0.0.0/1, with a tree of one node (left: the first entry of the data, right: nothing).
@@ -74,7 +74,7 @@ mod tests {
             ("description", map(&[])),
             ("ip_version", small(4)),
             ("languages", vec![0, 4]),
-            ("node_count", vec![6 << 5 | 1, 1]),
+            ("node_count", vec![(6 << 5) | 1, 1]),
             ("record_size", small(24)),
         ]);
         [&tree[..], &[0; 16], &data, b"\xab\xcd\xefMaxMind.com", &metadata].concat()

@@ -35,14 +35,7 @@ impl Discovery {
     pub fn servers(&self, place: &ClientPlace, random: u64) -> Vec<ChatServer> {
         let members = self.members.borrow().clone();
         let gateways: Vec<&Member> = members.iter().filter(|member| member.profile.roles.has(Role::Gateway)).collect();
-        let candidate = |member: &&Member| Candidate {
-            region: member.profile.region.as_str(),
-            coordinates: member.profile.coordinates,
-            capacity: member.profile.capacity,
-            load: member.condition.load,
-            draining: member.condition.draining,
-        };
-        let candidates: Vec<Candidate<'_>> = gateways.iter().map(candidate).collect();
+        let candidates: Vec<Candidate<'_>> = gateways.iter().copied().map(candidate).collect();
         let mut servers: Vec<ChatServer> = Vec::new();
         for place in rank(&candidates, place, random) {
             let server = ChatServer { url: gateways[place].profile.client_url.clone() };
@@ -55,6 +48,17 @@ impl Discovery {
             servers.push(ChatServer { url: String::new() });
         }
         servers
+    }
+}
+
+fn candidate(member: &Member) -> Candidate<'_> {
+    let (profile, condition) = (&member.profile, &member.condition);
+    Candidate {
+        region: &profile.region,
+        coordinates: profile.coordinates,
+        capacity: profile.capacity,
+        load: condition.load,
+        draining: condition.draining,
     }
 }
 
