@@ -1,3 +1,4 @@
 //! The traits of `banter-store` over engines that many hosts share: Cassandra, Kafka, Redis and ZooKeeper.
 
+pub mod cassandra;
 pub mod kafka;

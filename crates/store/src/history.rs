@@ -84,16 +84,26 @@ pub trait History: Send + Sync + 'static {
     /// At most `limit` places after `after` where `user` is mentioned in a message, in order.
     async fn mentions(&self, user: UserId, id: ConversationId, after: Seq, limit: usize) -> Result<Vec<Seq>, StoreError>;
 
-    /// Position of a command of `partition`: it and all before it are part of what is stored, whole. 0 before the first.
+    /// Position of a command of `partition`: it and all before it in its epoch are part of what is stored, whole. 0 before the
+    /// first.
     async fn position(&self, partition: u32) -> Result<u64, StoreError>;
+
+    /// The positions of many partitions, in the order asked, with as few questions to the engine as it takes.
+    async fn positions(&self, partitions: &[u32]) -> Result<Vec<u64>, StoreError> {
+        let mut positions = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            positions.push(self.position(*partition).await?);
+        }
+        Ok(positions)
+    }
 
     /// Stores `batch`: synced to disk when this returns. After an error nothing of it is stored, but where the queue replays its
     /// commands any part of it may be, now or later: the same commands come again.
     async fn commit(&self, batch: HistoryBatch) -> Result<(), StoreError>;
 
     /// For workers: the state of a conversation to go on from. As [`History::conversation`], but what the redo list of its row
-    /// says is written first (see [`plan`]), unless the conversation's last command is at or before `settled`: a stored position
-    /// of the partition, up to which everything is whole.
+    /// says is written first, unless it was ([`plan::is_settled`]). `settled` is a position of the partition up to which everything
+    /// is stored.
     async fn resume(&self, id: ConversationId, settled: u64) -> Result<Option<Conversation>, StoreError> {
         let _ = settled;
         self.conversation(id).await

@@ -20,6 +20,7 @@ pub async fn all(history: Arc<dyn History>, seed: u64) {
     let mut random = Random::new(seed);
     rows::nothing_is_there_at_first(&*history, &mut random).await;
     rows::a_batch_is_stored_whole(&*history, &mut random).await;
+    rows::positions_come_in_the_order_asked(&*history, &mut random).await;
     rows::later_entries_win(&*history, &mut random).await;
     rows::pages(&*history, &mut random).await;
     rows::pages_end_where_they_are_full(&*history, &mut random).await;

@@ -26,6 +26,7 @@
 use std::collections::HashMap;
 
 use banter_model::encoding::Stored;
+use banter_model::position::unpack;
 use banter_model::{ConversationId, Event, Head, Marker, Roster, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -136,10 +137,18 @@ impl Redo {
     }
 }
 
+/// Has a conversation no redo list that is still to be done, whose last command was at `position`, when the stored position of
+/// its partition is `settled`? Only within one epoch: when a queue is lost and made anew, what was read from it last was never
+/// finished, and no command comes again to say so.
+pub fn is_settled(position: u64, settled: u64) -> bool {
+    position <= settled && unpack(position).0 == unpack(settled).0
+}
+
 /// The steps that store `batch`.
 ///
-/// The commit may be answered when the last step but one is done: a position that comes late, or never, costs a replay and
-/// nothing else.
+/// The last one is the position alone. The commit succeeds when all before it are done: a position that comes late, or never,
+/// costs a replay and nothing else. And it must not fail for the position: the worker would think that nobody was told, and the
+/// next one, which begins after it, that everybody was.
 pub fn plan(batch: HistoryBatch) -> Vec<Step> {
     let HistoryBatch { partition, position, events, amended, heads, rosters, memberships, mentions, read } = batch;
     let mut first: Step = events.into_iter().map(Write::Event).collect();

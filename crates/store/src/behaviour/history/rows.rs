@@ -93,6 +93,27 @@ pub(super) async fn a_batch_is_stored_whole(history: &dyn History, random: &mut 
     assert_eq!(history.position(batch.partition).await.unwrap(), next.position);
 }
 
+pub(super) async fn positions_come_in_the_order_asked(history: &dyn History, random: &mut Random) {
+    let mut batches: Vec<HistoryBatch> = (0..40).map(|_| batch(random)).collect();
+    for (number, batch) in batches.iter_mut().enumerate() {
+        // Some are neighbours.
+        batch.partition = batch.partition / 2 + number as u32 % 3;
+    }
+    batches.sort_by_key(|batch| batch.partition);
+    batches.dedup_by_key(|batch| batch.partition);
+    assert_eq!(history.positions(&[]).await.unwrap(), [0; 0]);
+    let (stored, missing) = batches.split_at(30);
+    for batch in stored {
+        history.commit(batch.clone()).await.unwrap();
+    }
+    let mut asked: Vec<(u32, u64)> = stored.iter().map(|batch| (batch.partition, batch.position)).collect();
+    asked.extend(missing.iter().map(|batch| (batch.partition, 0)));
+    asked.sort_by_key(|(_, position)| *position);
+    asked.push(asked[35]);
+    let (partitions, expected): (Vec<u32>, Vec<u64>) = asked.into_iter().unzip();
+    assert_eq!(history.positions(&partitions).await.unwrap(), expected);
+}
+
 pub(super) async fn later_entries_win(history: &dyn History, random: &mut Random) {
     let (id, user) = (group(random), user(random));
     let mut first = batch(random);
@@ -137,6 +158,7 @@ pub(super) async fn pages(history: &dyn History, random: &mut Random) {
     for id in ids {
         let mut batch = batch(random);
         batch.events = (1..=count).map(|seq| row(id, batch.position, message(seq, "text"))).collect();
+        batch.heads = vec![(id, head(count))];
         history.commit(batch).await.unwrap();
     }
     let id = ids[1];
@@ -160,6 +182,7 @@ pub(super) async fn pages_end_where_they_are_full(history: &dyn History, random:
     let position = batch.position;
     batch.events = (1..=9).map(|seq| row(id, position, message(seq, &"x".repeat(100 * seq as usize)))).collect();
     batch.events.push(row(id, position, Event { body: EventBody::Redaction { target: 1 }, ..message(10, "") }));
+    batch.heads = vec![(id, head(10))];
     history.commit(batch).await.unwrap();
     let cases: [(Order, usize, usize, &[Seq]); 9] = [
         (Order::OldestFirst, 100, 300, &[1, 2]),
@@ -295,6 +318,7 @@ pub(super) async fn a_tag_is_found(history: &dyn History, random: &mut Random) {
     let (phone, laptop) = (DeviceId(random.id()), DeviceId(random.id()));
     let tag = |number| Tag::new(number).unwrap();
     let mut batch = batch(random);
+    batch.heads = vec![(id, head(600))];
     batch.events = (1..=600)
         .map(|seq| {
             let device = if seq % 2 == 0 { phone } else { laptop };
@@ -319,6 +343,7 @@ pub(super) async fn a_tag_far_back_is_not_looked_for(history: &dyn History, rand
     let reach = (PAGES_SCANNED_FOR_TAG * PageSize::LARGEST.events) as Seq;
     let mut small = batch(random);
     let tagged = |seq, text: &str| Event { device, tag: Some(tag(seq)), ..message(seq, text) };
+    small.heads = vec![(id, head(reach + 1))];
     small.events = (1..=reach + 1).map(|seq| row(id, small.position, tagged(seq, ""))).collect();
     history.commit(small).await.unwrap();
     assert_eq!(history.find_tag(id, device, tag(2), reach + 1).await.unwrap().map(|event| event.seq), Some(2));
@@ -329,6 +354,7 @@ pub(super) async fn a_tag_far_back_is_not_looked_for(history: &dyn History, rand
     let text = "x".repeat(PageSize::LARGEST.bytes / 2);
     let reach = 2 * PAGES_SCANNED_FOR_TAG as Seq;
     let mut large = batch(random);
+    large.heads = vec![(id, head(reach + 1))];
     large.events = (1..=reach + 1).map(|seq| row(id, large.position, tagged(seq, &text))).collect();
     history.commit(large).await.unwrap();
     assert_eq!(history.find_tag(id, device, tag(2), reach + 1).await.unwrap().map(|event| event.seq), Some(2));
