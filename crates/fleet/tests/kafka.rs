@@ -18,8 +18,9 @@ use banter_store::behaviour::{self, Random};
 use banter_store::queue::{Envelope, PartitionAssignment};
 use parking_lot::Mutex;
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
+use tokio::net::{TcpListener, TcpStream};
 
 /// A topic of its own, which goes when this is dropped.
 pub struct Topic {
@@ -28,9 +29,14 @@ pub struct Topic {
     /// What the ids of the test are drawn from.
     pub seed: u64,
     admin: AdminClient<DefaultClientContext>,
+    /// Where its queues look for the broker.
+    broker: String,
+    /// Taken when what comes there is let through.
+    door: Mutex<Option<TcpListener>>,
 }
 
-/// Makes a topic on the one broker that there is; one that takes nothing until [`Topic::flow`], if `blocked`. `None`, and why, without a Kafka.
+/// Makes a topic on the one broker that there is; its queues do not reach the broker until [`Topic::flow`], if `blocked`. `None`, and why,
+/// without a Kafka.
 pub async fn topic(name: &str, partitions: u32, blocked: bool) -> Option<Topic> {
     let Ok(broker) = std::env::var("BANTER_TEST_KAFKA") else {
         eprintln!("not run: BANTER_TEST_KAFKA is not set");
@@ -41,11 +47,16 @@ pub async fn topic(name: &str, partitions: u32, blocked: bool) -> Option<Topic> 
     let mut config = KafkaConfig::new(vec![broker.clone()], partitions);
     config.topic.clone_from(&name);
     config.group.clone_from(&name);
-    let plan = TopicPlan { replicas: 1, in_sync: if blocked { 2 } else { 1 }, ..TopicPlan::safe(&name, partitions) };
+    let plan = TopicPlan { replicas: 1, in_sync: 1, ..TopicPlan::safe(&name, partitions) };
     assert!(create_topic(&config, &plan).await.unwrap());
     assert!(!create_topic(&config, &plan).await.unwrap(), "it is there already");
-    let admin = ClientConfig::new().set("bootstrap.servers", broker).create().unwrap();
-    Some(Topic { config, seed, admin })
+    let admin = ClientConfig::new().set("bootstrap.servers", &broker).create().unwrap();
+    let door = match blocked {
+        true => Some(TcpListener::bind("127.0.0.1:0").await.unwrap()),
+        false => None,
+    };
+    let address = door.as_ref().map(|door| door.local_addr().unwrap().to_string());
+    Some(Topic { config, seed, admin, broker: address.unwrap_or_else(|| broker.clone()), door: Mutex::new(door) })
 }
 
 impl Topic {
@@ -56,14 +67,16 @@ impl Topic {
 
     /// The same, with other limits.
     pub fn queue_with(&self, config: &KafkaConfig) -> KafkaQueue {
-        KafkaQueue::open(config, Box::new(|envelope, reason| panic!("{envelope:?} failed: {reason}"))).unwrap()
+        let config = KafkaConfig { brokers: vec![self.broker.clone()], ..config.clone() };
+        KafkaQueue::open(&config, Box::new(|envelope, reason| panic!("{envelope:?} failed: {reason}"))).unwrap()
     }
 
     /// A queue that notes what fails.
     pub fn failing_queue(&self, config: &KafkaConfig) -> (KafkaQueue, Arc<Mutex<Vec<Envelope>>>) {
+        let config = KafkaConfig { brokers: vec![self.broker.clone()], ..config.clone() };
         let failed = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&failed);
-        (KafkaQueue::open(config, Box::new(move |envelope, _| noted.lock().push(envelope))).unwrap(), failed)
+        (KafkaQueue::open(&config, Box::new(move |envelope, _| noted.lock().push(envelope))).unwrap(), failed)
     }
 
     /// One more member of the group.
@@ -71,10 +84,16 @@ impl Topic {
         KafkaReaders::open(&self.config).unwrap()
     }
 
-    /// The topic was made to take nothing: now it takes.
+    /// Lets the queues through to the broker, which tells them its real address.
     pub async fn flow(&self) {
-        let change = AlterConfig::new(ResourceSpecifier::Topic(&self.config.topic)).set("min.insync.replicas", "1");
-        self.admin.alter_configs([&change], &AdminOptions::new()).await.unwrap().pop().unwrap().unwrap();
+        let door = self.door.lock().take().unwrap();
+        let broker = self.config.brokers[0].clone();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = door.accept().await {
+                let mut server = TcpStream::connect(&broker).await.unwrap();
+                tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+            }
+        });
     }
 
     /// Removes what is before `offset`, as retention does.

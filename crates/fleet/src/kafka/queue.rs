@@ -23,6 +23,8 @@ use super::config::MESSAGE_BYTES;
 /// its tag. Called on the producer's thread: it must not block.
 pub type Failed = dyn Fn(Envelope, &str) + Send + Sync;
 
+/// The longest that it takes until everything that was purged is told of.
+const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a sender waits before it tries again where the bytes of all partitions together are the limit, if nothing tells it before.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
@@ -82,9 +84,6 @@ impl ProducerContext for Deliveries {
             Ok(message) => (message, None),
             Err((error, message)) => (message, Some(error)),
         };
-        if let Some(room) = usize::try_from(message.partition()).ok().and_then(|partition| self.0.room.get(partition)) {
-            room.add_permits(weight);
-        }
         match error {
             None => drop(self.0.acknowledged.fetch_add(1, Ordering::Relaxed)),
             // It is what `send` encoded.
@@ -92,6 +91,9 @@ impl ProducerContext for Deliveries {
                 Some(Ok(envelope)) => self.0.fail(envelope, &error.to_string()),
                 _ => tracing::error!(%error, "a command that failed cannot be read back"),
             },
+        }
+        if let Some(room) = usize::try_from(message.partition()).ok().and_then(|partition| self.0.room.get(partition)) {
+            room.add_permits(weight);
         }
         self.0.freed.notify_waiters();
     }
@@ -159,12 +161,19 @@ impl KafkaQueue {
         let flush = move || {
             if producer.flush(wait).is_err() {
                 producer.purge(PurgeConfig::default().queue().inflight());
-                // What was purged is told of at once.
-                let _ = producer.flush(RETRY_AFTER);
             }
         };
         // It ends by itself, and the runtime waits for it.
         let _ = tokio::task::spawn_blocking(flush).await;
+        // The producer's threads tell of the last ones in a moment.
+        let told = async {
+            while (0..self.partitions()).any(|partition| self.waiting(partition) > 0) {
+                let _ = tokio::time::timeout(RETRY_AFTER, self.shared.freed.notified()).await;
+            }
+        };
+        if tokio::time::timeout(PURGE_TIMEOUT, told).await.is_err() {
+            tracing::error!("not all commands that failed are told of");
+        }
         self.shared.failures.load(Ordering::Relaxed) - before
     }
 

@@ -161,7 +161,7 @@ impl PartitionReader for KafkaReader {
                 return None;
             }
             let partitions = Arc::clone(&self.partitions);
-            let Some(fetched) = partitions.fetched(self.partition) else { return None };
+            let fetched = partitions.fetched(self.partition)?;
             // Both keep a notice that comes while nobody waits.
             tokio::select! {
                 () = fetched.arrived.notified() => {}

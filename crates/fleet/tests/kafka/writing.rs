@@ -102,7 +102,7 @@ async fn what_fails_comes_back() {
         let early = failed.lock().clone();
         assert_eq!(early, all[..early.len()]);
         queue.drain(Duration::from_millis(1)).await;
-        assert_eq!(failed.lock().len(), 6);
+        assert_eq!(failed.lock().len(), 6, "{:?}, {} wait", queue.figures(), queue.waiting(0));
         assert_eq!(queue.figures().failed, 6);
 
         let (queue, failed) = topic.failing_queue(&config);
