@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use banter_store::cluster::{Role, Roles};
-use http::HeaderName;
 use banter_store::embedded::history::HistoryOptions;
+use http::HeaderName;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use banter_fleet::cassandra::{CassandraHistory, CassandraOptions, ConnectError, Copies, Credentials, Tls};
 use banter_fleet::kafka::{
-    KafkaConfig, KafkaQueue, KafkaReaders, KafkaSasl, KafkaSecurity, KafkaTls, SaslMechanism, TopicEpoch, TopicPlan, create_topic,
-    examine_topic,
+    KafkaConfig, KafkaQueue, KafkaReaders, KafkaSasl, KafkaSecurity, KafkaTls, SaslMechanism, TopicEpoch, TopicPlan,
+    create_topic, examine_topic,
 };
 use banter_fleet::sessions::{RedisOptions, RedisSessions};
 use banter_fleet::zookeeper::{ZooKeeperCredentials, ZooKeeperNode, ZooKeeperOptions};

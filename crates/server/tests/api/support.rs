@@ -94,8 +94,7 @@ impl World {
         let relations = Arc::new(Relations::new(directory.clone()));
         let removed_devices = Arc::new(RemovedDevices::load(&*directory, banter_server::clock::now()).await.unwrap());
         let notices = Arc::new(Notices::new(NUMBER, hub.clone(), relations.clone(), removed_devices.clone(), None));
-        let presence =
-            Presence::new(directory.clone(), relations.clone(), hub.clone(), notices.clone(), None, Duration::ZERO);
+        let presence = Presence::new(directory.clone(), relations.clone(), hub.clone(), notices.clone(), None, Duration::ZERO);
         let profile = NodeProfile {
             roles: Roles::all(),
             client_url: String::new(),
