@@ -131,8 +131,11 @@ mod tests {
         users.iter().copied().map(UserId).collect()
     }
 
-    /// Who is told on each node by each outcome, and whether it is an answer there.
-    fn told(outcomes_of: Vec<Outcome>, places: &Places) -> Vec<(u16, Vec<(Vec<u64>, Option<u64>, bool)>)> {
+    /// Which members are told by an outcome, who went out with it, and whether it is an answer.
+    type Told = (Vec<u64>, Option<u64>, bool);
+
+    /// What is told on each node by each outcome.
+    fn told(outcomes_of: Vec<Outcome>, places: &Places) -> Vec<(u16, Vec<Told>)> {
         let round = Applied { partition: 0, stored_up_to: None, outcomes: outcomes_of };
         let of_node = |(node, parcels): (u16, Vec<Parcel>)| {
             let mut all = Vec::new();

@@ -131,7 +131,7 @@ pub(crate) fn kafka_config(queue: &Queue) -> Result<KafkaConfig, ConfigError> {
     let authorities = Some(queue.tls_ca.clone()).filter(|path| !path.as_os_str().is_empty());
     let sasl = KafkaSasl { mechanism, user: queue.username.clone(), password: queue.password.clone() };
     let security = KafkaSecurity {
-        tls: queue.security.ends_with("ssl").then(|| KafkaTls { authorities, identity: None }),
+        tls: queue.security.ends_with("ssl").then_some(KafkaTls { authorities, identity: None }),
         sasl: queue.security.starts_with("sasl").then_some(sasl),
     };
     Ok(KafkaConfig {
