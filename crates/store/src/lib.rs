@@ -7,11 +7,13 @@ pub mod data_folder;
 pub mod directory;
 pub mod embedded;
 pub mod error;
+pub mod feed;
 pub mod history;
 pub mod page;
 pub mod queue;
 
 pub use directory::Directory;
 pub use error::StoreError;
+pub use feed::{Fact, Feed, FeedError, FeedReader, FeedWriter};
 pub use history::{History, HistoryBatch};
 pub use queue::{Assigned, CommandQueue, Envelope, Origin, PartitionAssignment, PartitionReader, QueueError};
