@@ -5,6 +5,7 @@
 
 pub mod assignment;
 pub mod directory;
+pub mod feed;
 pub mod history;
 pub mod queue;
 
