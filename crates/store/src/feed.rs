@@ -173,7 +173,8 @@ pub trait FeedReader: Send + 'static {
     async fn next(&mut self, limit: usize) -> Result<Option<Vec<Fact>>, FeedError>;
 
     /// Everything that was handed out is dealt with, and is not handed out again. Survives the death of the process; a power cut
-    /// may take back the last moments.
+    /// may take back the last moments. In a fleet it is less exact: what was written together with facts that are not handed out yet comes
+    /// again with them, and while partitions move between the readers of a name, what is confirmed is kept with the next confirmation only.
     async fn confirm(&mut self) -> Result<(), FeedError>;
 }
 
