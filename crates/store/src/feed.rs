@@ -14,6 +14,8 @@
 //! Embedded, the history writes the facts in the same write as the events. In a fleet workers write them after the events are
 //! stored ([`FeedWriter`]).
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use banter_model::encoding::Stored;
 use banter_model::{ConversationId, Event, EventBody, EventId, Seq};
@@ -194,6 +196,9 @@ pub trait FeedWriter: Send + 'static {
 
     /// Waits until [`FeedWriter::kept_up_to`] has grown beyond `position`. The future may be dropped.
     async fn kept_beyond(&mut self, position: u64);
+
+    /// Waits until everything that was taken is kept, but no longer than `wait`.
+    async fn settle(&mut self, wait: Duration);
 }
 
 #[cfg(test)]

@@ -134,6 +134,12 @@ impl FeedWriter for KafkaFeedWriter {
             std::future::pending::<()>().await;
         }
     }
+
+    async fn settle(&mut self, wait: Duration) {
+        let position = self.outbox.waiting.lock().position;
+        // Either way it says how far it got.
+        let _ = tokio::time::timeout(wait, self.kept.wait_for(|kept| *kept >= position)).await;
+    }
 }
 
 impl Drop for KafkaFeedWriter {
