@@ -132,7 +132,9 @@ pub(super) fn failed(error: KafkaError) -> FeedError {
 /// The partitions in which the group has no place.
 fn without_place(consumer: &BaseConsumer, topic: &str, partitions: u32) -> Result<Vec<i32>, KafkaError> {
     let mut list = TopicPartitionList::with_capacity(partitions as usize);
-    (0..partitions).for_each(|partition| drop(list.add_partition(topic, partition as i32)));
+    for partition in 0..partitions {
+        list.add_partition(topic, partition as i32);
+    }
     let committed = consumer.committed_offsets(list, TIMEOUT)?;
     let without = |offset| !matches!(offset, Offset::Offset(_));
     Ok(committed.elements().iter().filter(|element| without(element.offset())).map(|element| element.partition()).collect())
