@@ -3,6 +3,8 @@
 // Helpers of tests unwrap as tests do.
 #![allow(clippy::unwrap_used)]
 
+#[path = "kafka/feed.rs"]
+mod feed;
 #[path = "kafka/members.rs"]
 mod members;
 #[path = "kafka/places.rs"]

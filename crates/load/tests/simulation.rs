@@ -37,6 +37,7 @@ fn each_rule_is_needed() {
         AmendedAtOnce,
         AnswersThatItCannot,
         StartsAtTheEnd,
+        PositionAheadOfFeed,
     ];
     for rule in rules {
         match simulate(SEEDS_TO_MISS_A_RULE, 1, rule).run_seeds() {

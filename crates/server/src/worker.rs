@@ -2,6 +2,7 @@
 
 mod apply;
 pub mod delivery;
+mod feeding;
 pub mod following;
 mod held;
 mod kept;

@@ -6,6 +6,7 @@
 pub mod assignment;
 pub mod cluster;
 pub mod directory;
+pub mod feed;
 pub mod history;
 pub mod queue;
 pub mod sessions;

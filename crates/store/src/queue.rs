@@ -62,7 +62,7 @@ pub trait PartitionReader: Send + 'static {
     /// Waits for commands, then takes what is there, at most `limit`, in order, each with its position (see
     /// [`banter_model::position`]). Positions grow, from the one that the reader was started after. `None` when the queue is
     /// closed and empty, and when the partition is another reader's now: what was handed out before that is to be finished, and
-    /// nothing more comes.
+    /// nothing more comes. Where the queue [replays](PartitionReader::replays) the future may be dropped and asked for again.
     async fn next_batch(&mut self, limit: usize) -> Option<Vec<(u64, Envelope)>>;
 
     /// Does the queue keep its commands, so that after the death of a worker the next one gets them again from the position that

@@ -7,6 +7,8 @@
 mod crash;
 #[path = "embedded/durability.rs"]
 mod durability;
+#[path = "embedded/feed.rs"]
+mod feed;
 #[path = "embedded/full_disk.rs"]
 mod full_disk;
 #[path = "embedded/pages.rs"]

@@ -117,9 +117,9 @@ impl KafkaReader {
     }
 
     /// Tells why the partition cannot be read on.
-    async fn tell(&self, trouble: Trouble) {
+    async fn tell(&self, trouble: &Trouble) {
         let error = match trouble {
-            Trouble::Failed(error) => error,
+            Trouble::Failed(error) => error.clone(),
             Trouble::OutOfRange => self.why_out_of_range().await,
         };
         self.partitions.membership.failed(error);
@@ -154,8 +154,9 @@ impl PartitionReader for KafkaReader {
             if !batch.is_empty() {
                 return Some(batch);
             }
-            if let Some(trouble) = self.trouble.take() {
+            if let Some(trouble) = &self.trouble {
                 self.tell(trouble).await;
+                self.trouble = None;
             }
             if self.is_over() {
                 return None;

@@ -135,25 +135,29 @@ impl Partitions {
     }
 
     fn note(&self, error: KafkaError) {
-        use RDKafkaErrorCode::{
-            GroupAuthorizationFailed, TopicAuthorizationFailed, UnknownTopic, UnknownTopicOrPartition, UnsupportedSASLMechanism,
-        };
-        let is_final = match &error {
-            KafkaError::MessageConsumptionFatal(_) => true,
-            KafkaError::MessageConsumption(code) => matches!(
-                code,
-                GroupAuthorizationFailed
-                    | TopicAuthorizationFailed
-                    | UnknownTopic
-                    | UnknownTopicOrPartition
-                    | UnsupportedSASLMechanism
-            ),
-            _ => false,
-        };
         // Others are logged by the client, which tries again.
-        if is_final {
+        if is_final(&error) {
             self.membership.failed(QueueError::Failed(error.to_string()));
         }
+    }
+}
+
+/// Is it an error that does not pass by itself?
+pub(super) fn is_final(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{
+        GroupAuthorizationFailed, TopicAuthorizationFailed, UnknownTopic, UnknownTopicOrPartition, UnsupportedSASLMechanism,
+    };
+    match error {
+        KafkaError::MessageConsumptionFatal(_) => true,
+        KafkaError::MessageConsumption(code) => matches!(
+            code,
+            GroupAuthorizationFailed
+                | TopicAuthorizationFailed
+                | UnknownTopic
+                | UnknownTopicOrPartition
+                | UnsupportedSASLMechanism
+        ),
+        _ => false,
     }
 }
 

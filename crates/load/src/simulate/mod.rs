@@ -7,6 +7,7 @@
 //! be as one undisturbed worker leaves it (see `verify.rs`). A seed always gives the same run.
 
 mod devices;
+mod feed;
 mod history;
 mod rows;
 mod scheduler;
@@ -73,6 +74,8 @@ pub enum Mutation {
     AnswersThatItCannot,
     /// A new worker begins at the end of the topic.
     StartsAtTheEnd,
+    /// The partition's position is written before the feed has what the commands made.
+    PositionAheadOfFeed,
 }
 
 /// Runs one seed.

@@ -13,6 +13,7 @@ use banter_store::Envelope;
 use banter_store::history::plan::{Redo, is_settled};
 
 use super::devices::Devices;
+use super::feed::SimulatedFeed;
 use super::history::SimulatedHistory;
 use super::state::{LifeId, Shared, State};
 use super::told::SimulatedDelivery;
@@ -206,6 +207,12 @@ impl Scheduler {
         let history = SimulatedHistory { shared: self.shared.clone(), life: id };
         let delivery = SimulatedDelivery { shared: self.shared.clone(), life: id };
         let worker = Worker::new(Box::new(reader), Arc::new(history), Arc::new(delivery), self.metrics.clone());
+        // The feed goes by the positions of rows, too, which no worker sees without that rule.
+        let unseen = self.shared.lock().mutation == Mutation::NeverOvertaken;
+        let worker = match unseen {
+            true => worker,
+            false => worker.followed_by(Box::new(SimulatedFeed::new(self.shared.clone(), id, position))),
+        };
         self.lives.push(Life { id, running: Box::pin(worker.run()), stands_still_until: 0 });
     }
 
@@ -214,6 +221,9 @@ impl Scheduler {
         let index = state.random.below(self.lives.len() as u64) as usize;
         let life = self.lives.swap_remove(index);
         state.note(|| format!("worker {} dies", life.id));
+        drop(state);
+        drop(life);
+        let mut state = self.shared.lock();
         // The gateways see its stream break, and tell everybody to ask for what they may have missed.
         resync(&mut state, self.devices.conversations());
     }
@@ -235,6 +245,8 @@ impl Scheduler {
                 self.past.push((position, envelope.clone()));
             }
         }
+        let ends: Vec<_> = self.devices.conversations().iter().filter_map(|id| Some((*id, state.rows.head(*id)?.seq))).collect();
+        state.feed.forgive(ends.into_iter());
         self.positions = vec![state.rows.position()];
         self.passed.epochs += 1;
     }
@@ -248,6 +260,9 @@ impl Scheduler {
             return;
         }
         let index = able[state.random.below(able.len() as u64) as usize];
+        if state.random.below(4) == 0 {
+            state.feed_on(self.lives[index].id);
+        }
         drop(state);
         if let Poll::Ready(()) = self.lives[index].running.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             let life = self.lives.swap_remove(index);
@@ -261,7 +276,8 @@ impl Scheduler {
         }
         let state = self.shared.lock();
         let at_rest = self.lives.iter().all(|life| state.rests(life.id) && !state.is_revoked(life.id));
-        at_rest && state.nothing_is_late()
+        let noted = state.topic.commands.len() == state.topic.after(state.rows.position());
+        at_rest && state.nothing_is_late() && !state.feed.waits() && noted
     }
 
     fn verify(&mut self) {

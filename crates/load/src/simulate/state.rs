@@ -9,7 +9,10 @@ use banter_store::behaviour::Random;
 use banter_store::history::plan::Write;
 use parking_lot::{Mutex, MutexGuard};
 
+use banter_store::Fact;
+
 use super::Mutation;
+use super::feed::Feed;
 use super::rows::{self, Rows};
 use super::told::Told;
 use super::topic::Topic;
@@ -48,6 +51,8 @@ pub struct State {
     pub rows: Rows,
     /// The queue.
     pub topic: Topic,
+    /// What follows from what is applied.
+    pub feed: Feed,
     /// What the workers answered.
     pub told: Told,
     /// How many of a thousand reads fail.
@@ -61,6 +66,7 @@ pub struct State {
     /// What happened, if it is to be told.
     pub trace: Option<Vec<String>>,
     late: Vec<(u64, Write)>,
+    late_records: Vec<(u64, Vec<Fact>)>,
     resting: BTreeSet<LifeId>,
     revoked: BTreeSet<LifeId>,
 }
@@ -74,6 +80,7 @@ impl Shared {
             turn: 0,
             rows: Rows::new(mutation == Mutation::NoTimestamps),
             topic: Topic::default(),
+            feed: Feed::default(),
             told: Told::default(),
             failing_reads: 0,
             failing_writes: 0,
@@ -81,6 +88,7 @@ impl Shared {
             wrong: None,
             trace: traced.then(Vec::new),
             late: Vec::new(),
+            late_records: Vec::new(),
             resting: BTreeSet::new(),
             revoked: BTreeSet::new(),
         }))
@@ -136,6 +144,12 @@ impl State {
         self.late.push((due, write));
     }
 
+    /// A record of the feed lands later.
+    pub fn delay_record(&mut self, record: Vec<Fact>) {
+        let due = self.turn + 1 + self.random.below(LATEST);
+        self.late_records.push((due, record));
+    }
+
     /// Stores what was late and has come; with `all`, half of what has not yet, and none of the rest ever.
     pub fn land_late(&mut self, all: bool) {
         let mut index = 0;
@@ -151,11 +165,15 @@ impl State {
                 self.land(&write);
             }
         }
+        let turn = self.turn;
+        for (_, record) in self.late_records.extract_if(.., |(due, _)| *due <= turn || all) {
+            self.feed.land(record);
+        }
     }
 
     /// Is nothing late any more?
     pub fn nothing_is_late(&self) -> bool {
-        self.late.is_empty()
+        self.late.is_empty() && self.late_records.is_empty()
     }
 
     /// The partition is taken from `life`, which will find out.

@@ -80,7 +80,12 @@ pub fn check(state: &State, reference: &Reference, conversations: &[Conversation
         log_is_whole(&state.rows, *id)?;
         everybody_was_told(state, reference, *id)?;
     }
-    answers_are_kept(state)
+    answers_are_kept(state)?;
+    match state.mutation {
+        // There is none then.
+        Mutation::NeverOvertaken => Ok(()),
+        _ => state.feed.check(&state.rows, conversations),
+    }
 }
 
 /// Whatever happened, the rows are those that one undisturbed worker makes of the same commands; and so was everything that

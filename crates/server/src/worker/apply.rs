@@ -23,7 +23,10 @@ impl Worker {
         let id = command.conversation;
         let conversation = &self.load(round, id).await?.conversation;
         if self.replays && position <= conversation.head.position {
-            return Ok(applied_before(&*self.history, conversation, &command).await?);
+            let head = conversation.head.seq;
+            let judged = applied_before(&*self.history, conversation, &command).await?;
+            self.repeat_facts(round, id, head, position).await?;
+            return Ok(judged);
         }
         if let Some(objection) = objection.filter(|_| fold::objected(conversation, &command)) {
             let failure = match objection {

@@ -21,12 +21,14 @@ const MEMBER_BYTES: usize = 32;
 pub(super) struct Kept {
     pub conversation: Conversation,
     pub members: Arc<[UserId]>,
+    /// Were the facts of what others applied written again, as far as it is to be done?
+    pub facts_repeated: bool,
 }
 
 impl Kept {
     pub fn new(conversation: Conversation) -> Self {
         let members = conversation.members().collect();
-        Kept { conversation, members }
+        Kept { conversation, members, facts_repeated: false }
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use banter_model::membership::Membership;
 use banter_model::{ConversationId, DeviceId, Event, EventBody, Seq, Tag, UserId};
-use banter_store::HistoryBatch;
 use banter_store::history::plan::Redo;
 use banter_store::history::{EventRow, MembershipRow, MentionChange, RosterRow, StoredEvent};
+use banter_store::{Fact, HistoryBatch};
 
 use super::delivery::Outcome;
 use super::kept::Kept;
@@ -35,6 +35,8 @@ pub(super) struct Round {
     pub asked: Vec<(ConversationId, DeviceId, Tag)>,
     /// What came of each command.
     pub outcomes: Vec<Outcome>,
+    /// Facts of events that were stored before, to be written to the feed before those of the round.
+    pub repeated: Vec<Fact>,
     /// About what the redo lists take, in bytes.
     redo_bytes: usize,
 }
@@ -54,6 +56,14 @@ impl Round {
     /// Is it enough for one batch, where redo lists are kept?
     pub fn is_full(&self) -> bool {
         self.redo_bytes >= Redo::ENOUGH_BYTES
+    }
+
+    /// What goes into the feed when `batch`, which the round came to, is stored, after [`Round::repeated`].
+    pub fn facts(batch: &HistoryBatch) -> Vec<Fact> {
+        let mut events: Vec<&EventRow> = batch.events.iter().collect();
+        // A command makes one event.
+        events.sort_unstable_by_key(|row| row.position);
+        events.into_iter().map(|row| Fact::of(row.conversation, &row.event)).collect()
     }
 
     /// The event at `seq`, if the round made or amended it: as it is now.

@@ -6,18 +6,20 @@ use std::time::{Duration, Instant};
 
 use banter_model::{Command, ConversationId, Tag, UserId};
 use banter_protocol::ErrorCode;
+use banter_store::feed::FeedWriter;
 use banter_store::{Envelope, History, Origin, PartitionReader, StoreError};
 use quick_cache::unsync::Cache;
 
 use crate::metrics::Metrics;
 use crate::worker::Failure;
 use crate::worker::delivery::{Applied, Delivery, News, Outcome, Stored};
+use crate::worker::feeding::Feeding;
 use crate::worker::held::Held;
 use crate::worker::kept::{self, Kept, KeptWeight};
 use crate::worker::round::Round;
 
 /// Most commands in one round.
-const ROUND_COMMANDS: usize = 1_024;
+pub(super) const ROUND_COMMANDS: usize = 1_024;
 /// The first pause before a round is tried again; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest of these pauses.
@@ -37,6 +39,8 @@ pub struct Worker {
     pub(super) replays: bool,
     /// A position up to which everything is stored, whole.
     pub(super) settled: u64,
+    /// Where what it applies is written on to, if there is a feed that the history does not write.
+    pub(super) feed: Option<Feeding>,
     delivery: Arc<dyn Delivery>,
     held: Held,
 }
@@ -73,7 +77,14 @@ impl Worker {
         metrics: Arc<Metrics>,
     ) -> Self {
         let replays = reader.replays();
-        Worker { reader, history, delivery, metrics, kept: kept::cache(), replays, settled: 0, held: Held::default() }
+        Worker { reader, history, delivery, metrics, kept: kept::cache(), replays, settled: 0, feed: None, held: Held::default() }
+    }
+
+    /// Has it write what it applies to a feed apart from the history, too. `feed` begins at the position after which the reader does. Only
+    /// where the queue keeps its commands: what a worker did not get to write is made from them again.
+    pub fn followed_by(mut self, feed: Box<dyn FeedWriter>) -> Self {
+        self.feed = self.replays.then(|| Feeding::new(feed));
+        self
     }
 
     /// Works until the queue is closed and empty, or the partition another worker's.
@@ -82,7 +93,7 @@ impl Worker {
             // Only spares redoing what is done: without an answer everything is redone.
             self.settled = self.history.position(self.reader.partition()).await.unwrap_or(0);
         }
-        while let Some(commands) = self.reader.next_batch(ROUND_COMMANDS).await {
+        while let Some(commands) = self.next_batch().await {
             self.metrics.rounds.inc();
             self.metrics.commands.inc_by(commands.len() as u64);
             self.metrics.commands_per_round.observe(commands.len() as f64);
@@ -92,6 +103,7 @@ impl Worker {
                 return;
             }
         }
+        self.leave_feed().await;
     }
 
     /// A round of commands that do not come again: what cannot be stored is answered so.
@@ -170,12 +182,23 @@ impl Worker {
                 break;
             }
         }
-        let (batch, conversations, outcomes) = round.finish();
+        let mut facts = std::mem::take(&mut round.repeated);
+        let (mut batch, conversations, outcomes) = round.finish();
         let (partition, position) = (batch.partition, batch.position);
+        if let Some(feed) = &self.feed {
+            facts.extend(Round::facts(&batch));
+            // Before everything is in the feed the partition is not whole.
+            batch.position = feed.kept_up_to();
+        }
         // Also when nothing happened: a position that stays behind becomes older than what the queue keeps.
+        let noted = batch.position;
         self.history.commit(batch).await?;
         self.settled = position;
+        if let Some(feed) = &mut self.feed {
+            feed.noted = noted;
+        }
         self.finish(partition, position, conversations, outcomes);
+        self.write_on(position, &facts).await;
         Ok(taken)
     }
 

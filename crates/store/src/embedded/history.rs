@@ -17,6 +17,8 @@ mod counters;
 mod engine_figures;
 mod event_row;
 mod examine;
+mod feed;
+mod feed_index;
 mod journal;
 mod key;
 mod page;
@@ -47,6 +49,7 @@ pub use committer::WriteState;
 pub use counters::HistoryCounters;
 pub use engine_figures::EngineFigures;
 pub(crate) use examine::examine;
+pub use feed::EmbeddedFeed;
 
 /// Version of the rows' layout that is written, and the newest that is understood.
 pub const FORMAT: u32 = 2;
@@ -71,6 +74,8 @@ pub struct HistoryOptions {
     pub space_checked_every: Duration,
     /// Most pages and lists that are read at the same time; others wait.
     pub readers: usize,
+    /// Most facts that are kept in the feed for a reader that falls behind, of about 40 bytes each on the disk; older ones are dropped.
+    pub feed_facts: u64,
 }
 
 impl HistoryOptions {
@@ -88,6 +93,7 @@ impl Default for HistoryOptions {
             reserve_bytes: (64 << 20) + 2 * journal_bytes,
             space_checked_every: Duration::from_millis(250),
             readers: 64,
+            feed_facts: 4_000_000,
         }
     }
 }
@@ -139,6 +145,7 @@ pub struct EmbeddedHistory {
     scans: Arc<Semaphore>,
     counters: Arc<HistoryCounters>,
     state: Arc<RwLock<WriteState>>,
+    followed: Arc<feed_index::Followed>,
     /// Locked as long as this lives.
     _folder: Arc<DataFolder>,
 }
@@ -152,12 +159,14 @@ impl EmbeddedHistory {
         let (requests, waiting) = mpsc::channel(committer::WAITING);
         let counters = Arc::new(HistoryCounters::default());
         let state = Arc::new(RwLock::new(WriteState::Writing));
+        let (feed, followed) = feed_index::FeedIndex::load(&tables, options.feed_facts)?;
         let committer = Committer {
             tables: tables.clone(),
             requests: waiting,
             space: space::Space::new(folder.path().to_owned(), options.reserve_bytes, options.space_checked_every),
             counters: Arc::clone(&counters),
             state: Arc::clone(&state),
+            feed,
         };
         let writer = std::thread::Builder::new().name("history".to_owned()).spawn(move || committer.run())?;
         Ok(EmbeddedHistory {
@@ -167,6 +176,7 @@ impl EmbeddedHistory {
             scans: Arc::new(Semaphore::new(options.readers.max(1))),
             counters,
             state,
+            followed,
             _folder: folder,
         })
     }
@@ -395,6 +405,8 @@ impl History for EmbeddedHistory {
         let (answer, stored) = oneshot::channel();
         // Encoded here, where many can do so at once.
         let (rows, registers) = row::of_batch(&batch);
-        self.ask(Request::Commit { rows, events: batch.events.len() + batch.amended.len(), registers, answer }, stored).await
+        let events = batch.events.len() + batch.amended.len();
+        let facts = self.followed.is_followed().then(|| row::facts_of_batch(&batch)).flatten();
+        self.ask(Request::Commit { rows, events, registers, facts, answer }, stored).await
     }
 }

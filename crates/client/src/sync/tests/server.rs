@@ -70,8 +70,8 @@ impl Server {
                 let before: Vec<UserId> = log.memberships.iter().filter(|row| row.1.is_current()).map(|row| *row.0).collect();
                 let (enter, leave) = membership::changes(&event);
                 let earlier = state.roster.earlier_history;
-                enter.iter().for_each(|user| log.memberships.entry(*user).or_default().enter(&event, earlier));
-                leave.iter().for_each(|user| log.memberships.entry(*user).or_default().leave(&event));
+                enter.iter().for_each(|user| _ = log.memberships.entry(*user).or_default().enter(&event, earlier));
+                leave.iter().for_each(|user| _ = log.memberships.entry(*user).or_default().leave(&event));
                 if let ConversationId::Direct(low, high) = conversation {
                     for user in [low, high] {
                         log.memberships.entry(user).or_default().enter(&event, true);

@@ -15,6 +15,7 @@ use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
 
 use super::counters::{HistoryCounters, Written};
+use super::feed_index::{FeedChange, FeedIndex};
 use super::key;
 use super::row::{Register, Row};
 use super::space::Space;
@@ -46,10 +47,18 @@ pub enum WriteState {
 
 /// What the writer is asked for.
 pub(super) enum Request {
-    /// Store rows and move registers, synced.
-    Commit { rows: Vec<Row>, events: usize, registers: Vec<Register>, answer: oneshot::Sender<Result<(), StoreError>> },
+    /// Store rows and move registers, synced. `facts` go into the feed: encoded, and how many they are.
+    Commit {
+        rows: Vec<Row>,
+        events: usize,
+        registers: Vec<Register>,
+        facts: Option<(Slice, u64)>,
+        answer: oneshot::Sender<Result<(), StoreError>>,
+    },
     /// Move a register, not synced.
     Advance { register: Register, answer: oneshot::Sender<Result<Progress, StoreError>> },
+    /// Change something about a reader of the feed.
+    Feed { change: FeedChange, answer: oneshot::Sender<Result<(), StoreError>> },
     /// Write what waits, then end.
     Close { answer: oneshot::Sender<Result<(), StoreError>> },
 }
@@ -58,7 +67,9 @@ impl Request {
     fn refuse(self, error: StoreError) {
         // Whoever asked may have gone.
         match self {
-            Request::Commit { answer, .. } | Request::Close { answer } => drop(answer.send(Err(error))),
+            Request::Commit { answer, .. } | Request::Feed { answer, .. } | Request::Close { answer } => {
+                drop(answer.send(Err(error)));
+            }
             Request::Advance { answer, .. } => drop(answer.send(Err(error))),
         }
     }
@@ -83,10 +94,12 @@ impl Due {
 /// What is written together. Of several values for a row the last stays: the engine gives all rows of a write one number,
 /// and knows no order among them.
 #[derive(Default)]
-struct Group {
+pub(super) struct Group {
     rows: HashMap<(Table, Slice), Option<Slice>>,
     due: Vec<Due>,
     written: Written,
+    /// Is it synced, though it may hold no batch?
+    pub synced: bool,
 }
 
 /// The writer: the one thread that writes, and what it needs.
@@ -96,6 +109,7 @@ pub(super) struct Committer {
     pub space: Space,
     pub counters: Arc<HistoryCounters>,
     pub state: Arc<RwLock<WriteState>>,
+    pub feed: FeedIndex,
 }
 
 impl Committer {
@@ -155,6 +169,8 @@ impl Committer {
                 if written {
                     self.counters.note(group.written, begun.elapsed());
                 }
+                // Before anybody is told: what is committed after that counts on it.
+                self.feed.publish();
                 group.due.into_iter().for_each(|due| due.settle(Ok(())));
             }
             Err(error) => {
@@ -186,9 +202,9 @@ impl Committer {
     }
 
     /// Adds a request to a group, or answers that it cannot be.
-    fn add(&self, request: Request, group: &mut Group) {
+    fn add(&mut self, request: Request, group: &mut Group) {
         match request {
-            Request::Commit { rows, events, registers, answer } => {
+            Request::Commit { rows, events, registers, facts, answer } => {
                 let mut moved = Vec::with_capacity(registers.len());
                 for register in registers {
                     match self.advance(register, group, &moved) {
@@ -197,6 +213,9 @@ impl Committer {
                     }
                 }
                 rows.into_iter().chain(moved).for_each(|row| group.put(row));
+                if let Some((facts, count)) = facts {
+                    self.feed.append(facts, count, group);
+                }
                 group.written.batches += 1;
                 group.written.events += events as u64;
                 group.due.push(Due::Commit(answer));
@@ -211,6 +230,10 @@ impl Committer {
                 }
                 Err(error) => drop(answer.send(Err(error))),
             },
+            Request::Feed { change, answer } => {
+                self.feed.change(change, group);
+                group.due.push(Due::Commit(answer));
+            }
             Request::Close { .. } => {}
         }
     }
@@ -245,8 +268,9 @@ impl Committer {
     }
 
     /// Writes a group that holds something, and syncs it if it holds a batch.
-    fn store(&self, group: &mut Group) -> Result<bool, fjall::Error> {
-        let persist = if group.written.batches > 0 { PersistMode::SyncData } else { PersistMode::Buffer };
+    fn store(&mut self, group: &mut Group) -> Result<bool, fjall::Error> {
+        self.feed.trim(&self.tables, group);
+        let persist = if group.written.batches > 0 || group.synced { PersistMode::SyncData } else { PersistMode::Buffer };
         let mut batch = fjall::OwnedWriteBatch::with_capacity(self.tables.db.clone(), group.rows.len()).durability(Some(persist));
         for ((table, key), value) in group.rows.drain() {
             match value {
@@ -278,7 +302,8 @@ impl Committer {
 }
 
 impl Group {
-    fn put(&mut self, row: Row) {
+    /// Adds a row, or that it goes.
+    pub fn put(&mut self, row: Row) {
         self.written.bytes += row.size() as u64;
         self.rows.insert((row.table, row.key), row.value);
     }
@@ -287,7 +312,7 @@ impl Group {
 fn size(request: &Request) -> usize {
     match request {
         Request::Commit { rows, .. } => rows.iter().map(Row::size).sum(),
-        Request::Advance { .. } | Request::Close { .. } => 0,
+        Request::Advance { .. } | Request::Feed { .. } | Request::Close { .. } => 0,
     }
 }
 

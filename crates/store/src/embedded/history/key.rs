@@ -4,12 +4,15 @@
 //! |---|---|---|
 //! | meta | `format` | version of this layout, u32 |
 //! | meta | `p`, partition u32 | [`super::row::Position`] |
+//! | meta | `feed` | nothing: there is a keyspace of the feed |
 //! | events | conversation 16, seq u64 | event |
 //! | heads | conversation 16 | head |
 //! | rosters | conversation 16 | roster |
 //! | memberships | user u64, conversation 16 | membership |
 //! | progress | user u64, conversation 16 | progress |
 //! | mentions | user u64, conversation 16, seq u64 | nothing |
+//! | feed | `f`, number of the last of the facts u64 | facts |
+//! | feed | `r`, name of a reader | [`super::row::Place`] |
 //!
 //! A conversation is its [`ConversationId::to_bytes`]. Events need no bucket in their key as Cassandra's do: one table is
 //! one sorted sequence, and the bucket is the upper bits of the seq anyway.
@@ -18,6 +21,31 @@ use banter_model::{ConversationId, Seq, UserId};
 
 /// Where the version of the rows' layout is.
 pub(super) const FORMAT: &[u8] = b"format";
+
+/// Is there since the keyspace of the feed was made.
+pub(super) const FEED_MADE: &[u8] = b"feed";
+
+/// Facts of the feed, by the number of the last of them: numbers grow by one for each fact.
+pub(super) fn facts(last: u64) -> [u8; 9] {
+    let mut key = [FACTS; 9];
+    key[1..].copy_from_slice(&last.to_be_bytes());
+    key
+}
+
+/// The number in the key of facts; `None` if it is no such key.
+pub(super) fn number_of_facts(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.strip_prefix(&[FACTS])?.try_into().ok()?))
+}
+
+const FACTS: u8 = b'f';
+
+/// Where a reader of the feed is.
+pub(super) fn reader(name: &str) -> Vec<u8> {
+    [&[READER], name.as_bytes()].concat()
+}
+
+/// What the keys of all readers of the feed begin with.
+pub(super) const READER: u8 = b'r';
 
 /// How far a partition is: its number, big-endian, as in all keys, so that bytes sort as numbers do.
 pub(super) fn position(partition: u32) -> [u8; 5] {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tables::Table;
 use super::{event_row, key};
+use crate::feed::{Fact, Facts};
 use crate::history::{Advance, EventRow, HistoryBatch};
 
 /// Position of the last command of a partition that is stored.
@@ -14,6 +15,12 @@ use crate::history::{Advance, EventRow, HistoryBatch};
 pub(super) struct Position(pub u64);
 
 impl Stored for Position {}
+
+/// Number of the last fact that a reader of the feed has dealt with.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Place(pub u64);
+
+impl Stored for Place {}
 
 /// A row to be written, or (without a value) removed.
 pub(super) struct Row {
@@ -71,6 +78,17 @@ pub(super) fn of_batch(batch: &HistoryBatch) -> (Vec<Row>, Vec<Register>) {
     rows.push(Row::new(Table::Meta, key::position(batch.partition), &Position(batch.position)));
     let registers = batch.read.iter().map(|(user, conversation, read)| register(*user, *conversation, *read)).collect();
     (rows, registers)
+}
+
+/// What a batch is in the feed, and how many facts that is: its new events, in the order in which they were made. `None` if there are
+/// none.
+pub(super) fn facts_of_batch(batch: &HistoryBatch) -> Option<(Slice, u64)> {
+    let mut events: Vec<&EventRow> = batch.events.iter().collect();
+    // A batch that no worker made may have many events of one position.
+    events.sort_by_key(|row| (row.position, row.event.seq));
+    let facts: Vec<Fact> = events.into_iter().map(|row| Fact::of(row.conversation, &row.event)).collect();
+    let count = facts.len() as u64;
+    (count > 0).then(|| (Slice::from(Facts(facts).encode()), count))
 }
 
 fn register(user: UserId, conversation: ConversationId, read: Marker) -> Register {

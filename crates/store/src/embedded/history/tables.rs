@@ -24,6 +24,7 @@ pub(super) enum Table {
     Memberships,
     Progress,
     Mentions,
+    Feed,
 }
 
 /// The number that the engine gives to the first keyspace made, `meta`, which every commit touches.
@@ -53,6 +54,9 @@ const NEVER: u64 = u64::MAX;
 /// The names of the keyspaces, in the order in which they are made.
 const NAMES: [&str; 7] = ["meta", "events", "heads", "rosters", "memberships", "progress", "mentions"];
 
+/// The name of the keyspace of the feed, made last. Folders from before it have none; in others [`key::FEED_MADE`] says that there was one.
+const FEED: &str = "feed";
+
 /// The open engine. Clones are handles to the same.
 #[derive(Clone)]
 pub(super) struct Tables {
@@ -64,6 +68,7 @@ pub(super) struct Tables {
     pub memberships: Keyspace,
     pub progress: Keyspace,
     pub mentions: Keyspace,
+    pub feed: Keyspace,
     /// Bytes of events in memory before they are to become a table on the disk; half as many for other rows.
     memtable_bytes: u64,
 }
@@ -79,12 +84,13 @@ impl Tables {
             Table::Memberships => &self.memberships,
             Table::Progress => &self.progress,
             Table::Mentions => &self.mentions,
+            Table::Feed => &self.feed,
         }
     }
 
     /// Every keyspace.
-    pub fn all(&self) -> [&Keyspace; 7] {
-        [&self.meta, &self.events, &self.heads, &self.rosters, &self.memberships, &self.progress, &self.mentions]
+    pub fn all(&self) -> [&Keyspace; 8] {
+        [&self.meta, &self.events, &self.heads, &self.rosters, &self.memberships, &self.progress, &self.mentions, &self.feed]
     }
 
     /// Has every table that outgrew its place in memory written to the disk. To be called by the only writer, after each write.
@@ -129,15 +135,23 @@ impl Tables {
         let db = builder(path, options).open().map_err(|error| cannot_open(path, error))?;
         // The engine would make a new one in place of one that was lost, and drop what the journals have for it.
         if let Some(name) = NAMES.into_iter().find(|name| !db.keyspace_exists(name)) {
-            return Err(OpenError::Damaged(format!(
-                "the {name} of the history in {} are missing: restore the data folder from a backup",
-                path.display()
-            )));
+            return Err(missing(name, path));
+        }
+        let feed_made = feed_was_made(&db).map_err(|error| cannot_open(path, error))?;
+        if feed_made && !db.keyspace_exists(FEED) {
+            return Err(missing(FEED, path));
         }
         let tables = Tables::of(db, options).map_err(|error| cannot_open(path, error))?;
         match tables.meta.get(key::FORMAT).map_err(|error| cannot_open(path, error))?.as_deref().map(<[u8; 4]>::try_from) {
             Some(Ok(found)) => match u32::from_be_bytes(found) {
-                FORMAT => Ok(tables),
+                FORMAT => {
+                    if !feed_made {
+                        // It is there for good before anything says so, and it says so before a journal has anything for it.
+                        sync_folders(path)?;
+                        note_feed(&tables).map_err(|error| cannot_open(path, error))?;
+                    }
+                    Ok(tables)
+                }
                 found if found < FORMAT => Err(OpenError::OlderFormat { found }),
                 found => Err(OpenError::NewerFormat { found }),
             },
@@ -146,7 +160,6 @@ impl Tables {
     }
 
     fn of(db: Database, options: &HistoryOptions) -> Result<Tables, fjall::Error> {
-        let small = || KeyspaceCreateOptions::default().max_memtable_size(NEVER);
         // Rows that are asked for are nearly always there: filters for the last level would be nine tenths of the memory
         // and save little.
         let found = || small().expect_point_read_hits(true);
@@ -175,6 +188,7 @@ impl Tables {
             memberships: db.keyspace(memberships, found)?,
             progress: db.keyspace(progress, small)?,
             mentions: db.keyspace(mentions, || small().filter_policy(FilterPolicy::disabled()))?,
+            feed: db.keyspace(FEED, || small().filter_policy(FilterPolicy::disabled()))?,
             meta,
             db,
             memtable_bytes: options.memtable_bytes,
@@ -185,6 +199,28 @@ impl Tables {
     pub fn get(&self, table: Table, key: impl AsRef<[u8]>) -> Result<Option<fjall::Slice>, StoreError> {
         self.db.snapshot().get(self.keyspace(table), key).map_err(unreadable)
     }
+}
+
+/// Rows of little size.
+fn small() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default().max_memtable_size(NEVER)
+}
+
+/// Was the keyspace of the feed made, as far as the history says?
+fn feed_was_made(db: &Database) -> Result<bool, fjall::Error> {
+    db.keyspace(NAMES[0], small)?.contains_key(key::FEED_MADE)
+}
+
+/// Says, for good, that the keyspace of the feed was made.
+fn note_feed(tables: &Tables) -> Result<(), fjall::Error> {
+    tables.meta.insert(key::FEED_MADE, [])?;
+    tables.db.persist(PersistMode::SyncAll)
+}
+
+/// What was there is not.
+fn missing(name: &str, path: &Path) -> OpenError {
+    let of = path.display();
+    OpenError::Damaged(format!("the {name} of the history in {of} are missing: restore the data folder from a backup"))
 }
 
 /// The engine could not read.
@@ -232,6 +268,7 @@ fn create(path: &Path, options: &HistoryOptions) -> Result<(), OpenError> {
         return Err(OpenError::Engine(format!("the engine numbers its first keyspace {}, not {META_NUMBER}", tables.meta.id())));
     }
     tables.meta.insert(key::FORMAT, FORMAT.to_be_bytes())?;
+    tables.meta.insert(key::FEED_MADE, [])?;
     tables.db.persist(PersistMode::SyncAll)?;
     drop(tables);
     // The engine syncs the folders of its tables, not the one that they are in.
