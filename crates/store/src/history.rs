@@ -1,5 +1,7 @@
 //! History: the store of logs.
 
+pub mod movable;
+
 use async_trait::async_trait;
 use banter_model::encoding::Stored;
 use banter_model::{Conversation, ConversationId, DeviceId, Event, Head, Marker, Membership, Millis, Roster, Seq, Tag, UserId};

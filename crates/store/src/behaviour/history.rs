@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod model;
+pub mod movable;
 mod rows;
 
 use std::sync::Arc;
