@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod gateway;
 pub mod listener;
 pub mod metrics;
+pub mod moving;
 pub mod node;
 pub mod presence;
 pub mod rate_limit;

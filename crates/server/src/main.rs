@@ -31,6 +31,8 @@ enum Command {
     Serve(Serve),
     /// Says what is wrong with a data folder. Changes nothing.
     Doctor(Doctor),
+    #[command(flatten)]
+    Moving(banter_server::moving::Moving),
     /// The command-line client.
     Chat(banter_client::command_line::Arguments),
 }
@@ -81,6 +83,10 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Serve(serve) => runtime.block_on(serve.run()),
         Command::Doctor(doctor) => runtime.block_on(doctor.run()),
+        Command::Moving(moving) => match runtime.block_on(moving.run()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error.to_string()),
+        },
         Command::Chat(chat) => runtime.block_on(banter_client::command_line::run(chat)),
     }
 }
