@@ -20,38 +20,33 @@ async fn a_migration_goes_on_after_a_kill_at_each_operation() {
     let from = embedded().await;
     fill(&from.installation, &installation(&mut random, 6, 8).records).await;
     let expected = lines(&from.installation, from.folder.path(), "expected").await;
-    let mut operations = 0;
-    loop {
+    // As many operations as it takes when nobody kills it.
+    let long = Life::new(1 << 40, 0);
+    let to = embedded().await;
+    migrate(&long.of(&from.installation), &long.of(&to.installation), &quiet).await.unwrap();
+    let all = long.done();
+    // The first, the last, and every few in between, never the same in two runs.
+    let mut kills: Vec<u64> = (0..8).chain(all - 8..=all).collect();
+    kills.extend((0..30).map(|_| random.below(all)));
+    eprintln!("{all} operations");
+    for operations in kills {
         let to = embedded().await;
         let life = Life::new(operations, random.below(3));
-        // One of the two, or both: they are engines of one process.
-        let (one, other) = match random.below(3) {
-            0 => (life.of(&from.installation), life.of(&to.installation)),
-            1 => (life.of(&from.installation), to.installation.clone()),
-            _ => (from.installation.clone(), life.of(&to.installation)),
-        };
-        let first = migrate(&one, &other, &quiet).await;
+        let first = migrate(&life.of(&from.installation), &life.of(&to.installation), &quiet).await;
         match &first {
-            Ok(_) if !life.is_over() => {}
-            Err(error) if died(error) => {
-                // Nobody takes it for an installation meanwhile, unless it is whole.
-                if is_half_moved(&*to.history).await {
-                    migrate(&from.installation, &to.installation, &quiet).await.unwrap();
-                }
-            }
-            other => panic!("after {operations} operations: {other:?}"),
+            Ok(_) => assert!(operations >= all),
+            Err(error) => assert!(died(error) && operations < all, "after {operations} of {all} operations: {error}"),
         }
-        // Killed before anything was noted: it begins anew. Killed after the end: it is there.
+        // Killed before anything was noted: it begins. Killed after the end was noted: it is there, as the last operation may have been
+        // done without an answer.
         match migrate(&from.installation, &to.installation, &quiet).await {
-            Ok(_) | Err(MoveError::NotEmpty) => {}
-            other => panic!("after {operations} operations: {other:?}"),
+            Ok(_) => {}
+            Err(MoveError::NotEmpty) => assert!(operations + 1 >= all, "after {operations} of {all} operations"),
+            Err(error) => panic!("after {operations} of {all} operations: {error}"),
         }
         assert!(!is_half_moved(&*to.history).await);
-        assert_eq!(lines(&to.installation, to.folder.path(), "moved").await, expected, "after {operations} operations");
-        if first.is_ok() && operations > 400 {
-            break;
-        }
-        operations += 1 + random.below(1 + operations / 4);
+        let moved = lines(&to.installation, to.folder.path(), "moved").await;
+        assert!(moved == expected, "after {operations} of {all} operations");
     }
 }
 

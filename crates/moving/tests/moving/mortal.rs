@@ -17,6 +17,7 @@ const PART: usize = 40;
 /// How many more operations are done, and how much of the one at which it ends: none of it, half, or all of it without an answer.
 #[derive(Clone)]
 pub struct Life {
+    given: i64,
     left: Arc<AtomicI64>,
     halves: usize,
 }
@@ -24,12 +25,13 @@ pub struct Life {
 impl Life {
     /// `halves` is 0, 1 or 2.
     pub fn new(operations: u64, halves: u64) -> Life {
-        Life { left: Arc::new(AtomicI64::new(operations as i64)), halves: halves as usize }
+        let given = operations as i64;
+        Life { given, left: Arc::new(AtomicI64::new(given)), halves: halves as usize }
     }
 
-    /// Is it over?
-    pub fn is_over(&self) -> bool {
-        self.left.load(Ordering::SeqCst) < 0
+    /// How many operations were done.
+    pub fn done(&self) -> u64 {
+        (self.given - self.left.load(Ordering::SeqCst)) as u64
     }
 
     /// `installation`, whose engines die when the life is over.
