@@ -130,7 +130,7 @@ impl MoveError {
     }
 }
 
-/// The lowest epoch whose positions are all after `position` (see the queue's positions: the epoch is their high 16 bits).
+/// The lowest epoch whose positions are all after `position` (the epoch is what is above their low 48 bits).
 fn needed_epoch(position: u64) -> u64 {
     (position >> 48) + 1
 }

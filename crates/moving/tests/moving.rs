@@ -3,6 +3,8 @@
 // What the tests share unwraps as tests do.
 #![allow(clippy::unwrap_used)]
 
+#[path = "moving/bounded.rs"]
+mod bounded;
 #[path = "moving/files.rs"]
 mod files;
 #[path = "moving/installations.rs"]
