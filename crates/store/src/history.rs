@@ -1,12 +1,12 @@
 //! History: the store of logs.
 
-pub mod movable;
-
 use async_trait::async_trait;
 use banter_model::encoding::Stored;
 use banter_model::{Conversation, ConversationId, DeviceId, Event, Head, Marker, Membership, Millis, Roster, Seq, Tag, UserId};
 
 use crate::StoreError;
+
+pub mod movable;
 
 /// The store of logs, and of what is folded from them.
 ///

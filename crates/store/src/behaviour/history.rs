@@ -3,8 +3,9 @@
 // These are tests, though other crates call them.
 #![allow(clippy::unwrap_used)]
 
-mod model;
 pub mod movable;
+
+mod model;
 mod rows;
 
 use std::sync::Arc;
