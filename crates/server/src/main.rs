@@ -31,10 +31,10 @@ enum Command {
     Serve(Serve),
     /// Says what is wrong with a data folder. Changes nothing.
     Doctor(Doctor),
-    #[command(flatten)]
-    Moving(banter_server::moving::Moving),
     /// The command-line client.
     Chat(banter_client::command_line::Arguments),
+    #[command(flatten)]
+    Moving(banter_server::moving::Moving),
 }
 
 #[derive(Args)]
@@ -83,11 +83,11 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Serve(serve) => runtime.block_on(serve.run()),
         Command::Doctor(doctor) => runtime.block_on(doctor.run()),
+        Command::Chat(chat) => runtime.block_on(banter_client::command_line::run(chat)),
         Command::Moving(moving) => match runtime.block_on(moving.run()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error.to_string()),
         },
-        Command::Chat(chat) => runtime.block_on(banter_client::command_line::run(chat)),
     }
 }
 
