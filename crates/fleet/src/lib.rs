@@ -1,1 +1,3 @@
 //! The traits of `banter-store` over engines that many hosts share: Cassandra, Kafka, Redis and ZooKeeper.
+
+pub mod cassandra;

@@ -17,6 +17,7 @@ pub mod proxy;
 pub mod record;
 pub mod relay;
 pub mod server;
+pub mod simulate;
 pub mod soak;
 pub mod storm;
 pub mod wire;

@@ -20,6 +20,7 @@ pub mod mention;
 pub mod name;
 pub mod partition;
 pub mod permission;
+pub mod position;
 pub mod refusal;
 pub mod snowflake;
 pub mod tag;

@@ -80,10 +80,10 @@ impl Membership {
     }
 
     /// The user came in with `event`; `earlier_history` is the group's setting at that moment. Of somebody who comes and goes too
-    /// often the oldest stretch is forgotten: they see less, never more.
-    pub fn enter(&mut self, event: &Event, earlier_history: bool) {
+    /// often the oldest stretch is forgotten: they see less, never more. Says whether the row changed.
+    pub fn enter(&mut self, event: &Event, earlier_history: bool) -> bool {
         if event.seq <= self.up_to || self.is_current() {
-            return;
+            return false;
         }
         // The event that brings the user in is news to them; nothing before it is, least of all what was said while they were out.
         let messages = event.ordinal - u64::from(event.body.is_message());
@@ -97,17 +97,18 @@ impl Membership {
             let excess = self.spans.len().saturating_sub(SPANS_PER_MEMBERSHIP);
             self.spans.drain(..excess);
         }
+        true
     }
 
-    /// The user went out with `event`, which is the last that they see.
-    pub fn leave(&mut self, event: &Event) {
+    /// The user went out with `event`, which is the last that they see. Says whether the row changed.
+    pub fn leave(&mut self, event: &Event) -> bool {
         if event.seq <= self.up_to {
-            return;
+            return false;
         }
-        if let Some(span) = self.spans.last_mut().filter(|span| span.to.is_none()) {
-            span.to = Some(event.seq);
-            self.up_to = event.seq;
-        }
+        let Some(span) = self.spans.last_mut().filter(|span| span.to.is_none()) else { return false };
+        span.to = Some(event.seq);
+        self.up_to = event.seq;
+        true
     }
 }
 

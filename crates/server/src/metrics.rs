@@ -58,6 +58,8 @@ pub struct Metrics {
     pub events: Counter,
     /// Batches of commands folded.
     pub rounds: Counter,
+    /// Batches that were tried again, because the history could not be read or written, or another worker was ahead.
+    pub rounds_repeated: Counter,
     /// Commands of each batch.
     pub commands_per_round: Histogram,
     /// Commands that had been applied before.
@@ -105,6 +107,7 @@ impl Metrics {
         let commands = counter("commands", "Commands folded");
         let events = counter("events", "Events stored");
         let rounds = counter("rounds", "Batches of commands folded");
+        let rounds_repeated = counter("rounds_repeated", "Batches of commands that were tried again");
         let duplicates = counter("duplicates", "Commands that had been applied before");
         // Powers of two: up to the most commands of a round.
         let commands_per_round = Histogram::new(exponential_buckets(1.0, 2.0, 11));
@@ -129,6 +132,7 @@ impl Metrics {
             commands,
             events,
             rounds,
+            rounds_repeated,
             commands_per_round,
             duplicates,
             refused,

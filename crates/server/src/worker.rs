@@ -1,14 +1,17 @@
 //! The worker: applies the queue to the logs.
 
+mod apply;
 pub mod delivery;
 mod held;
+mod kept;
 mod round;
+mod run;
 
 use banter_model::Refusal;
 use banter_protocol::ErrorCode;
 use banter_store::StoreError;
 
-pub use round::Worker;
+pub use run::Worker;
 
 /// Why a command made no event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

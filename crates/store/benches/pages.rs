@@ -8,7 +8,7 @@ use banter_model::event::Amendments;
 use banter_model::{ConversationId, DeviceId, Event, EventBody, EventId, Head, UserId};
 use banter_store::data_folder::DataFolder;
 use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions};
-use banter_store::history::{History, HistoryBatch, Order, PageSize};
+use banter_store::history::{EventRow, History, HistoryBatch, Order, PageSize};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 /// Conversations in the history.
@@ -31,7 +31,9 @@ fn message(seq: u64, sender: UserId) -> Event {
 async fn fill(history: &EmbeddedHistory) -> Result<(), banter_store::StoreError> {
     for number in 0..CONVERSATIONS {
         let Some(id) = conversation(number) else { continue };
-        let events = (1..=MESSAGES).map(|seq| (id, message(seq, UserId(number * 2 + 1)))).collect();
+        let events = (1..=MESSAGES)
+            .map(|seq| EventRow { conversation: id, event: message(seq, UserId(number * 2 + 1)), position: number + 1 })
+            .collect();
         let head = Head { seq: MESSAGES, ordinal: MESSAGES, last_message: MESSAGES, ..Head::default() };
         history.commit(HistoryBatch { position: number + 1, events, heads: vec![(id, head)], ..HistoryBatch::default() }).await?;
     }

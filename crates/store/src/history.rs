@@ -1,8 +1,14 @@
 //! History: the store of logs.
 
+pub mod plan;
+
 use async_trait::async_trait;
 use banter_model::encoding::Stored;
-use banter_model::{Conversation, ConversationId, DeviceId, Event, Head, Marker, Membership, Millis, Roster, Seq, Tag, UserId};
+use banter_model::snowflake::time_of;
+use banter_model::{
+    Conversation, ConversationId, DeviceId, Event, EventId, Head, Marker, Membership, Millis, Roster, Seq, Tag, UserId,
+};
+use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
 
@@ -10,7 +16,12 @@ pub mod movable;
 
 /// The store of logs, and of what is folded from them.
 ///
-/// Reads may come from any number of tasks at once. Writes of one partition come from one worker.
+/// Reads may come from any number of tasks at once. Writes of one partition come from one worker; where the queue replays its
+/// commands ([`crate::PartitionReader::replays`]), for a while also from a second one that does not know of the first. Such a
+/// history keeps with each row the position that it was written for, and a write for an older one changes nothing.
+///
+/// A history whose [`History::commit`] is several writes (see [`plan`]) may hold events above a head, of a batch that is not
+/// whole. They are not part of the log: who reads asks for no place above the head that they read before.
 #[async_trait]
 pub trait History: Send + Sync + 'static {
     /// The state of a conversation; `None` before its first event.
@@ -75,11 +86,35 @@ pub trait History: Send + Sync + 'static {
     /// At most `limit` places after `after` where `user` is mentioned in a message, in order.
     async fn mentions(&self, user: UserId, id: ConversationId, after: Seq, limit: usize) -> Result<Vec<Seq>, StoreError>;
 
-    /// Position of the last command of `partition` that is part of what is stored; 0 before the first.
+    /// Position of a command of `partition`: it and all before it in its epoch are part of what is stored, whole. 0 before the
+    /// first.
     async fn position(&self, partition: u32) -> Result<u64, StoreError>;
 
-    /// Stores `batch`: all of it or nothing, synced to disk when this returns.
+    /// The positions of many partitions, in the order asked, with as few questions to the engine as it takes.
+    async fn positions(&self, partitions: &[u32]) -> Result<Vec<u64>, StoreError> {
+        let mut positions = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            positions.push(self.position(*partition).await?);
+        }
+        Ok(positions)
+    }
+
+    /// Stores `batch`: synced to disk when this returns. After an error nothing of it is stored, but where the queue replays its
+    /// commands any part of it may be, now or later: the same commands come again.
     async fn commit(&self, batch: HistoryBatch) -> Result<(), StoreError>;
+
+    /// For workers: the state of a conversation to go on from. As [`History::conversation`], but what the redo list of its row
+    /// says is written first, unless it was ([`plan::is_settled`]). `settled` is a position of the partition up to which everything
+    /// is stored.
+    async fn resume(&self, id: ConversationId, settled: u64) -> Result<Option<Conversation>, StoreError> {
+        let _ = settled;
+        self.conversation(id).await
+    }
+
+    /// For workers: one event as it is now, with the position that its row was last written for.
+    async fn event_at(&self, id: ConversationId, seq: Seq) -> Result<Option<StoredEvent>, StoreError> {
+        Ok(self.event(id, seq).await?.map(|event| StoredEvent { event, position: 0 }))
+    }
 
     /// The event that `device` made with `tag`, which is at `at_most` or a little before it. Looks through at most
     /// [`PAGES_SCANNED_FOR_TAG`] pages; `None` if it is further down.
@@ -90,6 +125,24 @@ pub trait History: Send + Sync + 'static {
             let Some(oldest) = page.last().map(|event| event.seq) else { break };
             if let Some(event) = page.into_iter().find(|event| event.device == device && event.tag == Some(tag)) {
                 return Ok(Some(event));
+            }
+            last = oldest - 1;
+        }
+        Ok(None)
+    }
+
+    /// For workers: the event with this id, which is at `at_most` or before it, as far back as [`History::find_tag`] looks.
+    async fn find_id(&self, id: ConversationId, event: EventId, at_most: Seq) -> Result<Option<Event>, StoreError> {
+        let mut last = at_most;
+        for _ in 0..PAGES_SCANNED_FOR_TAG {
+            let page = self.events(id, 1, last, Order::NewestFirst, PageSize::LARGEST).await?;
+            let Some((oldest, at)) = page.last().map(|event| (event.seq, event.at)) else { break };
+            if let Some(event) = page.into_iter().find(|found| found.id == event) {
+                return Ok(Some(event));
+            }
+            // No event is shown as earlier than its id was given, and times do not go back.
+            if at < time_of(event.0) {
+                break;
             }
             last = oldest - 1;
         }
@@ -125,7 +178,7 @@ impl PageSize {
 }
 
 /// How far a user has got in a conversation.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// The read marker's register (see [`banter_model::marker::read_up_to`]).
     pub read: Marker,
@@ -172,31 +225,80 @@ pub struct Advance {
     pub delivered: Seq,
 }
 
+/// An event as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// The event, amended as it is now.
+    pub event: Event,
+    /// Position of the last command that touched its row; 0 where no position is kept, because a batch is stored whole or not
+    /// at all and no row is ever ahead of the worker.
+    pub position: u64,
+}
+
 /// What a worker stores of a batch of commands of one partition.
 ///
-/// Later entries of the same row win over earlier ones.
+/// Each row comes with the position of the last command that touched it, and its value depends on nothing but the log up to
+/// there, however the commands were put together into batches. Later entries of the same row win over earlier ones, and have
+/// greater positions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryBatch {
     /// The partition.
     pub partition: u32,
     /// Position of the batch's last command.
     pub position: u64,
-    /// New events, and older ones that were amended.
-    pub events: Vec<(ConversationId, Event)>,
-    /// Heads of the conversations touched.
+    /// New events, as their commands made them.
+    pub events: Vec<EventRow>,
+    /// Events that later ones amended, in earlier batches' logs or in this one's.
+    pub amended: Vec<EventRow>,
+    /// Heads of the conversations touched: of all that anything else is about. Their position is [`Head::position`].
     pub heads: Vec<(ConversationId, Head)>,
     /// Rosters that changed.
-    pub rosters: Vec<(ConversationId, Roster)>,
+    pub rosters: Vec<RosterRow>,
     /// Memberships that changed.
-    pub memberships: Vec<(UserId, ConversationId, Membership)>,
+    pub memberships: Vec<MembershipRow>,
     /// Mentions that came or went.
     pub mentions: Vec<MentionChange>,
-    /// Read markers to move forward: those of forgotten tag windows.
+    /// Read markers to move forward: those of forgotten tag windows. They need no position: the greatest wins.
     pub read: Vec<(UserId, ConversationId, Marker)>,
 }
 
+/// The row of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRow {
+    /// Where.
+    pub conversation: ConversationId,
+    /// The event.
+    pub event: Event,
+    /// Position of the command that made or last amended it.
+    pub position: u64,
+}
+
+/// The row of a roster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RosterRow {
+    /// Of which group.
+    pub conversation: ConversationId,
+    /// The roster.
+    pub roster: Roster,
+    /// Position of the last command that changed it.
+    pub position: u64,
+}
+
+/// The row of a membership.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembershipRow {
+    /// Whose.
+    pub user: UserId,
+    /// Of which conversation.
+    pub conversation: ConversationId,
+    /// The membership.
+    pub membership: Membership,
+    /// Position of the last command that changed it.
+    pub position: u64,
+}
+
 /// A mention that came or went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MentionChange {
     /// Who is mentioned.
     pub user: UserId,
@@ -206,4 +308,6 @@ pub struct MentionChange {
     pub seq: Seq,
     /// Came, or went.
     pub added: bool,
+    /// Position of the command that made it come or go.
+    pub position: u64,
 }

@@ -8,6 +8,7 @@ pub mod directory;
 pub mod embedded;
 pub mod error;
 pub mod history;
+pub mod page;
 pub mod queue;
 
 pub use directory::Directory;

@@ -1,5 +1,7 @@
 //! The command queue: between the gateways and the workers, one ordered queue for each partition.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use banter_model::{Command, Objection};
 use serde::{Deserialize, Serialize};
@@ -54,7 +56,22 @@ pub trait PartitionReader: Send + 'static {
     /// Which partition.
     fn partition(&self) -> u32;
 
-    /// Waits for commands, then takes what is there, at most `limit`, in order, each with its position. Positions grow by
-    /// one from the one that the reader was started after. `None` when the queue is closed and empty.
+    /// Waits for commands, then takes what is there, at most `limit`, in order, each with its position (see
+    /// [`banter_model::position`]). Positions grow, from the one that the reader was started after. `None` when the queue is
+    /// closed and empty, or the partition is another reader's now.
     async fn next_batch(&mut self, limit: usize) -> Option<Vec<(u64, Envelope)>>;
+
+    /// Does the queue keep its commands, so that after the death of a worker the next one gets them again from the position that
+    /// is stored? Then the log decides what becomes of each: a worker tries again until it is stored, and never answers that it
+    /// cannot and goes on. With `false` a command that was handed out and not stored is gone, and its sender is told.
+    fn replays(&self) -> bool {
+        false
+    }
+
+    /// Waits for `pause`, or less when the partition is taken away or the queue closed meanwhile. Is it worth trying again? `false`
+    /// when the partition is another reader's now, or the server is going down.
+    async fn wait(&mut self, pause: Duration) -> bool {
+        tokio::time::sleep(pause).await;
+        true
+    }
 }

@@ -14,6 +14,7 @@ use banter_model::{
 };
 use banter_server::serve::EMBEDDED_PARTITIONS;
 use banter_store::embedded::history::EmbeddedHistory;
+use banter_store::history::{EventRow, MembershipRow, RosterRow};
 use banter_store::{History, HistoryBatch};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -199,12 +200,13 @@ impl Writer {
         for user in came {
             let mut membership = Membership::default();
             membership.enter(&event, false);
-            self.batch.memberships.push((user, conversation, membership));
+            self.batch.memberships.push(MembershipRow { user, conversation, membership, position: self.batch.position });
         }
         if begins && !conversation.is_direct() {
-            self.batch.rosters.push((conversation, open.conversation.roster.clone()));
+            let roster = open.conversation.roster.clone();
+            self.batch.rosters.push(RosterRow { conversation, roster, position: self.batch.position });
         }
-        self.batch.events.push((conversation, event));
+        self.batch.events.push(EventRow { conversation, event, position: self.batch.position });
         Ok(())
     }
 

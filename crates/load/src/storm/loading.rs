@@ -14,6 +14,7 @@ use banter_server::clock;
 use banter_server::serve::EMBEDDED_PARTITIONS;
 use banter_store::data_folder::DataFolder;
 use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions};
+use banter_store::history::{EventRow, MembershipRow, RosterRow};
 use banter_store::{History, HistoryBatch};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -103,17 +104,19 @@ impl Loading {
         membership.enter(begin, false);
         let batch = &mut self.batches[partition];
         let read = conversation.head.marker();
-        batch.memberships.push((first, id, membership.clone()));
+        let row = |user, position| MembershipRow { user, conversation: id, membership: membership.clone(), position };
+        batch.memberships.push(row(first, batch.position));
         for user in users {
-            batch.memberships.push((*user, id, membership.clone()));
+            batch.memberships.push(row(*user, batch.position));
             batch.read.push((*user, id, read));
         }
         self.loaded.conversations += 1;
         self.loaded.memberships += users.len() as u64 + 1;
         self.loaded.events += events.len() as u64;
-        batch.events.extend(events.into_iter().map(|event| (id, event)));
+        let position = batch.position;
+        batch.events.extend(events.into_iter().map(|event| EventRow { conversation: id, event, position }));
         if !id.is_direct() {
-            batch.rosters.push((id, conversation.roster));
+            batch.rosters.push(RosterRow { conversation: id, roster: conversation.roster, position });
         }
         batch.heads.push((id, conversation.head));
         if batch.read.len() >= MARKERS {

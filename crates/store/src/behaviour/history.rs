@@ -14,7 +14,7 @@ use banter_model::event::Amendments;
 use banter_model::{ConversationId, DeviceId, Event, EventBody, EventId, GroupId, Head, Seq, UserId};
 
 use super::Random;
-use crate::history::{History, HistoryBatch};
+use crate::history::{EventRow, History, HistoryBatch};
 
 /// Runs all of them against `history`. Each uses conversations, users and partitions of its own, drawn from `seed`.
 pub async fn all(history: Arc<dyn History>, seed: u64) {
@@ -22,6 +22,7 @@ pub async fn all(history: Arc<dyn History>, seed: u64) {
     let mut random = Random::new(seed);
     rows::nothing_is_there_at_first(&*history, &mut random).await;
     rows::a_batch_is_stored_whole(&*history, &mut random).await;
+    rows::positions_come_in_the_order_asked(&*history, &mut random).await;
     rows::later_entries_win(&*history, &mut random).await;
     rows::pages(&*history, &mut random).await;
     rows::pages_end_where_they_are_full(&*history, &mut random).await;
@@ -48,7 +49,13 @@ fn user(random: &mut Random) -> UserId {
 
 /// A partition of its own, with an empty batch for it.
 fn batch(random: &mut Random) -> HistoryBatch {
-    HistoryBatch { partition: random.below(1 << 32) as u32, position: 1 + random.below(1 << 40), ..HistoryBatch::default() }
+    let position = (1 << 20) + random.below(1 << 40);
+    HistoryBatch { partition: random.below(1 << 32) as u32, position, ..HistoryBatch::default() }
+}
+
+/// The row of an event that the command at `position` made or amended.
+pub fn row(conversation: ConversationId, position: u64, event: Event) -> EventRow {
+    EventRow { conversation, event, position }
 }
 
 /// A message.

@@ -414,6 +414,6 @@ impl History for EmbeddedHistory {
         let (answer, stored) = oneshot::channel();
         // Encoded here, where many can do so at once.
         let (rows, registers) = row::of_batch(&batch);
-        self.ask(Request::Commit { rows, events: batch.events.len(), registers, answer }, stored).await
+        self.ask(Request::Commit { rows, events: batch.events.len() + batch.amended.len(), registers, answer }, stored).await
     }
 }

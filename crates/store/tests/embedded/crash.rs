@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use banter_model::{ConversationId, GroupId, UserId};
-use banter_store::behaviour::history::{head, message};
+use banter_store::behaviour::history::{head, message, row};
 use banter_store::behaviour::{Random, seed};
 use banter_store::history::{Advance, MentionChange, Order, PageSize};
 use banter_store::{History, HistoryBatch};
@@ -40,9 +40,9 @@ fn batch(partition: u32, number: u64, before: u64) -> HistoryBatch {
     HistoryBatch {
         partition,
         position: number,
-        events: (before + 1..=last).map(|seq| (id, message(seq, &text()))).collect(),
+        events: (before + 1..=last).map(|seq| row(id, number, message(seq, &text()))).collect(),
         heads: vec![(id, head(last))],
-        mentions: vec![MentionChange { user: READER, conversation: id, seq: last, added: true }],
+        mentions: vec![MentionChange { user: READER, conversation: id, seq: last, added: true, position: number }],
         ..HistoryBatch::default()
     }
 }
@@ -130,7 +130,7 @@ async fn verify(folder: &Path, stored: &mut [u64], delivered: &mut [u64], kill: 
         let (mut last, mut mentions) = (0, Vec::new());
         for number in 1..=position {
             let batch = batch(partition, number, last);
-            let expected: Vec<_> = batch.events.into_iter().map(|(_, event)| event).collect();
+            let expected: Vec<_> = batch.events.into_iter().map(|row| row.event).collect();
             let size = PageSize { events: 100, bytes: usize::MAX };
             let first = last + 1;
             last += expected.len() as u64;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use banter_model::{ConversationId, GroupId, Marker, UserId};
-use banter_store::behaviour::history::{head, message};
+use banter_store::behaviour::history::{head, message, row};
 use banter_store::data_folder::{DataFolder, DataFolderError, Severity, examine};
 use banter_store::embedded::history::{EmbeddedHistory, FORMAT, HistoryOptions, OpenError, WriteState};
 use banter_store::history::{Advance, Order, PageSize};
@@ -18,7 +18,7 @@ fn batch(position: u64) -> HistoryBatch {
     HistoryBatch {
         partition: 3,
         position,
-        events: vec![(GROUP, message(position, "text"))],
+        events: vec![row(GROUP, position, message(position, "text"))],
         heads: vec![(GROUP, head(position))],
         ..HistoryBatch::default()
     }
@@ -138,7 +138,7 @@ async fn one_sync_takes_the_batches_of_many_partitions() {
             tokio::spawn(async move {
                 let id = ConversationId::Group(GroupId(partition + 1));
                 for position in 1..=EACH {
-                    let events = vec![(id, message(position, "text"))];
+                    let events = vec![row(id, position, message(position, "text"))];
                     let batch = HistoryBatch { partition: partition as u32, position, events, ..HistoryBatch::default() };
                     history.commit(batch).await.unwrap();
                     assert_eq!(history.position(partition as u32).await.unwrap(), position);
@@ -211,7 +211,7 @@ async fn damaged_tables_are_told_and_where_they_are() {
             break;
         }
         assert!(position < 10_000, "no table was made");
-        let events = vec![(GROUP, message(position, &"x".repeat(40_000)))];
+        let events = vec![row(GROUP, position, message(position, &"x".repeat(40_000)))];
         history.commit(HistoryBatch { events, ..batch(position) }).await.unwrap();
     }
     drop(history);
@@ -265,8 +265,8 @@ async fn nothing_is_lost_when_journals_are_removed() {
     let options = || HistoryOptions { memtable_bytes: 4 << 20, journal_bytes: HistoryOptions::LEAST_JOURNAL_BYTES, ..options() };
     let mut history = open_with(folder.path(), options());
     for batch in 0..BATCHES {
-        let events: Vec<_> = (1..=20).map(|number| (group(number), event(batch, number))).collect();
-        let heads = events.iter().map(|(id, event)| (*id, head(event.seq))).collect();
+        let events: Vec<_> = (1..=20).map(|number| row(group(number), batch + 1, event(batch, number))).collect();
+        let heads = events.iter().map(|row| (row.conversation, head(row.event.seq))).collect();
         history
             .commit(HistoryBatch { partition: 1, position: batch + 1, events, heads, ..HistoryBatch::default() })
             .await

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use banter_model::{ConversationId, GroupId, UserId};
 use banter_store::behaviour::Random;
-use banter_store::behaviour::history::message;
+use banter_store::behaviour::history::{message, row};
 use banter_store::data_folder::{DataFolder, DataFolderError, Severity, examine};
 use banter_store::embedded::history::{HistoryOptions, WriteState};
 use banter_store::history::Advance;
@@ -65,7 +65,7 @@ fn text(position: u64) -> String {
 }
 
 fn batch(position: u64) -> HistoryBatch {
-    let events = vec![(GROUP, message(position, &text(position)))];
+    let events = vec![row(GROUP, position, message(position, &text(position)))];
     HistoryBatch { partition: 3, position, events, ..HistoryBatch::default() }
 }
 

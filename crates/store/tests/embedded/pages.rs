@@ -2,7 +2,7 @@
 
 use banter_model::{ConversationId, Event, GroupId, Seq};
 use banter_store::History;
-use banter_store::behaviour::history::{head, message};
+use banter_store::behaviour::history::{head, message, row};
 use banter_store::embedded::history::EmbeddedHistory;
 use banter_store::history::{HistoryBatch, Order, PageSize};
 
@@ -21,7 +21,7 @@ fn expected(conversation: u64, seq: Seq, amended: bool) -> Event {
 async fn write(history: &EmbeddedHistory, position: u64, events: Vec<(u64, Event)>) {
     let name = |conversation| ConversationId::Group(GroupId(conversation));
     let heads = (1..=CONVERSATIONS).map(|conversation| (name(conversation), head(EVENTS))).collect();
-    let events = events.into_iter().map(|(conversation, event)| (name(conversation), event)).collect();
+    let events = events.into_iter().map(|(conversation, event)| row(name(conversation), position, event)).collect();
     history.commit(HistoryBatch { partition: 0, position, events, heads, ..HistoryBatch::default() }).await.unwrap();
 }
 

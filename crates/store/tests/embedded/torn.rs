@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use banter_model::{ConversationId, Event, GroupId, UserId};
-use banter_store::behaviour::history::{head, message};
+use banter_store::behaviour::history::{head, message, row};
 use banter_store::behaviour::{Random, seed};
 use banter_store::data_folder::{DataFolder, Severity, examine};
 use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions, OpenError};
@@ -42,7 +42,7 @@ fn batch(position: u64, large: bool) -> HistoryBatch {
     HistoryBatch {
         partition: 3,
         position,
-        events: vec![(GROUP, event(position, large))],
+        events: vec![row(GROUP, position, event(position, large))],
         heads: vec![(GROUP, head(position))],
         ..HistoryBatch::default()
     }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use banter_model::{ConversationId, Event, Seq};
+use banter_model::{ConversationId, Event, Head, Seq};
 
-use super::{batch, group, head, message};
+use super::{batch, group, head, message, row};
 use crate::behaviour::Random;
 use crate::history::{History, HistoryBatch, Order, PageSize};
 
@@ -12,10 +12,10 @@ use crate::history::{History, HistoryBatch, Order, PageSize};
 pub(super) async fn random_batches_read_back(history: &dyn History, random: &mut Random) {
     let ids: Vec<_> = (0..6).map(|_| group(random)).collect();
     let mut logs: BTreeMap<ConversationId, BTreeMap<Seq, Event>> = ids.iter().map(|id| (*id, BTreeMap::new())).collect();
+    let mut heads: BTreeMap<ConversationId, Head> = BTreeMap::new();
     let HistoryBatch { partition, mut position, .. } = batch(random);
     for _ in 0..60 {
-        position += 1 + random.below(10);
-        let mut batch = HistoryBatch { partition, position, ..HistoryBatch::default() };
+        let mut batch = HistoryBatch { partition, ..HistoryBatch::default() };
         for _ in 0..random.below(40) {
             let id = ids[random.below(ids.len() as u64) as usize];
             let length = logs[&id].len() as u64;
@@ -23,17 +23,22 @@ pub(super) async fn random_batches_read_back(history: &dyn History, random: &mut
             let seq = if length > 0 && random.below(5) == 0 { 1 + random.below(length) } else { length + 1 };
             let event = message(seq, &text(random));
             logs.entry(id).or_default().insert(seq, event.clone());
-            batch.events.push((id, event));
-            batch.heads.push((id, head(logs[&id].len() as u64)));
+            position += 1;
+            let rows = if seq > length { &mut batch.events } else { &mut batch.amended };
+            rows.push(row(id, position, event));
+            heads.insert(id, Head { position, ..head(logs[&id].len() as u64) });
+            batch.heads.push((id, heads[&id].clone()));
         }
+        // Commands that were refused count too.
+        position += 1 + random.below(10);
+        batch.position = position;
         history.commit(batch).await.unwrap();
         assert_eq!(history.position(partition).await.unwrap(), position);
         let id = ids[random.below(ids.len() as u64) as usize];
         compare(history, id, &logs[&id], random).await;
     }
     for (id, log) in &logs {
-        let expected = (!log.is_empty()).then(|| head(log.len() as u64));
-        assert_eq!(history.heads(&[*id]).await.unwrap(), [expected]);
+        assert_eq!(history.heads(&[*id]).await.unwrap(), [heads.get(id).cloned()]);
         compare(history, *id, log, random).await;
     }
 }

@@ -6,9 +6,12 @@ use banter_model::{
     Conversation, ConversationId, DeviceId, Event, EventBody, GroupId, Marker, Member, Membership, Role, Roster, Seq, Tag, UserId,
 };
 
-use super::{batch, group, head, message, user};
+use super::{batch, group, head, message, row, user};
 use crate::behaviour::Random;
-use crate::history::{Advance, History, HistoryBatch, Listed, MentionChange, Order, PAGES_SCANNED_FOR_TAG, PageSize, Progress};
+use crate::history::{
+    Advance, History, HistoryBatch, Listed, MembershipRow, MentionChange, Order, PAGES_SCANNED_FOR_TAG, PageSize, Progress,
+    RosterRow,
+};
 
 const BOTH: [Order; 2] = [Order::OldestFirst, Order::NewestFirst];
 const EVERYTHING: PageSize = PageSize { events: usize::MAX, bytes: usize::MAX };
@@ -52,11 +55,14 @@ pub(super) async fn a_batch_is_stored_whole(history: &dyn History, random: &mut 
     let roster =
         Roster { title: "Tea".to_owned(), earlier_history: true, members: vec![Member { user, role: Role::Owner, since: 1 }] };
     let mut batch = batch(random);
-    batch.events = vec![(one, message(1, "first")), (direct, message(1, "hello")), (one, message(2, "second"))];
+    let position = batch.position;
+    batch.events = [(one, message(1, "first")), (direct, message(1, "hello")), (one, message(2, "second"))]
+        .map(|(id, event)| row(id, position, event))
+        .to_vec();
     batch.heads = vec![(one, head(2)), (direct, head(1))];
-    batch.rosters = vec![(one, roster.clone())];
-    batch.memberships = vec![(user, one, membership(1))];
-    batch.mentions = vec![MentionChange { user, conversation: one, seq: 2, added: true }];
+    batch.rosters = vec![RosterRow { conversation: one, roster: roster.clone(), position }];
+    batch.memberships = vec![MembershipRow { user, conversation: one, membership: membership(1), position }];
+    batch.mentions = vec![MentionChange { user, conversation: one, seq: 2, added: true, position }];
     batch.read = vec![(user, one, marker(1))];
     history.commit(batch.clone()).await.unwrap();
 
@@ -68,6 +74,13 @@ pub(super) async fn a_batch_is_stored_whole(history: &dyn History, random: &mut 
     assert_eq!(history.roster(direct).await.unwrap(), None);
     assert_eq!(history.event(one, 2).await.unwrap(), Some(message(2, "second")));
     assert_eq!(history.event(direct, 2).await.unwrap(), None);
+    let stored = history.event_at(one, 2).await.unwrap().unwrap();
+    assert_eq!(stored.event, message(2, "second"));
+    assert!([0, position].contains(&stored.position), "{} instead of {position}", stored.position);
+    assert_eq!(history.event_at(direct, 2).await.unwrap(), None);
+    for settled in [0, position] {
+        assert_eq!(history.resume(one, settled).await.unwrap(), history.conversation(one).await.unwrap());
+    }
     assert_eq!(history.membership(user, one).await.unwrap(), Some(membership(1)));
     assert_eq!(history.membership(user, direct).await.unwrap(), None);
     assert_eq!(history.mentions(user, one, 0, 10).await.unwrap(), [2]);
@@ -80,19 +93,46 @@ pub(super) async fn a_batch_is_stored_whole(history: &dyn History, random: &mut 
     assert_eq!(history.position(batch.partition).await.unwrap(), next.position);
 }
 
+pub(super) async fn positions_come_in_the_order_asked(history: &dyn History, random: &mut Random) {
+    let mut batches: Vec<HistoryBatch> = (0..40).map(|_| batch(random)).collect();
+    for (number, batch) in batches.iter_mut().enumerate() {
+        // Some are neighbours.
+        batch.partition = batch.partition / 2 + number as u32 % 3;
+    }
+    batches.sort_by_key(|batch| batch.partition);
+    batches.dedup_by_key(|batch| batch.partition);
+    assert_eq!(history.positions(&[]).await.unwrap(), [0; 0]);
+    let (stored, missing) = batches.split_at(30);
+    for batch in stored {
+        history.commit(batch.clone()).await.unwrap();
+    }
+    let mut asked: Vec<(u32, u64)> = stored.iter().map(|batch| (batch.partition, batch.position)).collect();
+    asked.extend(missing.iter().map(|batch| (batch.partition, 0)));
+    asked.sort_by_key(|(_, position)| *position);
+    asked.push(asked[35]);
+    let (partitions, expected): (Vec<u32>, Vec<u64>) = asked.into_iter().unzip();
+    assert_eq!(history.positions(&partitions).await.unwrap(), expected);
+}
+
 pub(super) async fn later_entries_win(history: &dyn History, random: &mut Random) {
     let (id, user) = (group(random), user(random));
     let mut first = batch(random);
-    let mention = |added| MentionChange { user, conversation: id, seq: 1, added };
+    let last = first.position;
+    let mention = |added, position| MentionChange { user, conversation: id, seq: 1, added, position };
     let roster = |title: &str| Roster { title: title.to_owned(), ..Roster::default() };
-    first.events = vec![(id, message(1, "as written")), (id, message(2, "after")), (id, message(1, "as amended"))];
+    first.events = vec![row(id, last - 9, message(1, "as written")), row(id, last - 8, message(2, "after"))];
+    first.amended = vec![row(id, last - 7, message(1, "as amended")), row(id, last, message(1, "as amended again"))];
     first.heads = vec![(id, head(1)), (id, head(2))];
-    first.rosters = vec![(id, roster("before")), (id, roster("after"))];
-    first.memberships = vec![(user, id, membership(1)), (user, id, membership(2))];
-    first.mentions = vec![mention(true), mention(false), mention(true)];
+    first.rosters = [("before", last - 1), ("after", last)]
+        .map(|(title, position)| RosterRow { conversation: id, roster: roster(title), position })
+        .to_vec();
+    first.memberships = [(1, last - 1), (2, last)]
+        .map(|(seq, position)| MembershipRow { user, conversation: id, membership: membership(seq), position })
+        .to_vec();
+    first.mentions = vec![mention(true, last - 2), mention(false, last - 1), mention(true, last)];
     first.read = vec![(user, id, marker(5)), (user, id, marker(4))];
     history.commit(first.clone()).await.unwrap();
-    assert_eq!(history.event(id, 1).await.unwrap(), Some(message(1, "as amended")));
+    assert_eq!(history.event(id, 1).await.unwrap(), Some(message(1, "as amended again")));
     assert_eq!(history.heads(&[id]).await.unwrap(), [Some(head(2))]);
     assert_eq!(history.roster(id).await.unwrap(), Some(roster("after")));
     assert_eq!(history.membership(user, id).await.unwrap(), Some(membership(2)));
@@ -100,9 +140,9 @@ pub(super) async fn later_entries_win(history: &dyn History, random: &mut Random
     assert_eq!(history.progress(user, id).await.unwrap().read, marker(5), "a register went back");
 
     let mut second = HistoryBatch { partition: first.partition, position: first.position + 1, ..HistoryBatch::default() };
-    second.events = vec![(id, message(2, ""))];
+    second.amended = vec![row(id, last + 1, message(2, ""))];
     second.heads = vec![(id, head(3))];
-    second.mentions = vec![mention(false)];
+    second.mentions = vec![mention(false, last + 1)];
     history.commit(second).await.unwrap();
     assert_eq!(history.event(id, 2).await.unwrap(), Some(message(2, "")));
     assert_eq!(history.heads(&[id]).await.unwrap(), [Some(head(3))]);
@@ -117,7 +157,8 @@ pub(super) async fn pages(history: &dyn History, random: &mut Random) {
     let count = 1_100;
     for id in ids {
         let mut batch = batch(random);
-        batch.events = (1..=count).map(|seq| (id, message(seq, "text"))).collect();
+        batch.events = (1..=count).map(|seq| row(id, batch.position, message(seq, "text"))).collect();
+        batch.heads = vec![(id, head(count))];
         history.commit(batch).await.unwrap();
     }
     let id = ids[1];
@@ -138,8 +179,10 @@ pub(super) async fn pages_end_where_they_are_full(history: &dyn History, random:
     let id = group(random);
     let mut batch = batch(random);
     // Texts of 100, 200, ... 900 bytes; and an event without text at the end.
-    batch.events = (1..=9).map(|seq| (id, message(seq, &"x".repeat(100 * seq as usize)))).collect();
-    batch.events.push((id, Event { body: EventBody::Redaction { target: 1 }, ..message(10, "") }));
+    let position = batch.position;
+    batch.events = (1..=9).map(|seq| row(id, position, message(seq, &"x".repeat(100 * seq as usize)))).collect();
+    batch.events.push(row(id, position, Event { body: EventBody::Redaction { target: 1 }, ..message(10, "") }));
+    batch.heads = vec![(id, head(10))];
     history.commit(batch).await.unwrap();
     let cases: [(Order, usize, usize, &[Seq]); 9] = [
         (Order::OldestFirst, 100, 300, &[1, 2]),
@@ -178,12 +221,18 @@ pub(super) async fn memberships_come_in_pages(history: &dyn History, random: &mu
     ids.extend((0..5).map(|_| ConversationId::direct(users[1], user(random)).unwrap()));
     let mut batch = batch(random);
     for (seq, id) in (1..).zip(&ids) {
-        batch.memberships.extend(users.map(|user| (user, *id, membership(seq))));
+        let position = batch.position;
+        batch.memberships.extend(users.map(|user| MembershipRow {
+            user,
+            conversation: *id,
+            membership: membership(seq),
+            position,
+        }));
     }
     let stored = batch.memberships.clone();
     history.commit(batch).await.unwrap();
     let mut expected: Vec<_> =
-        stored.into_iter().filter(|(user, ..)| *user == users[1]).map(|(_, id, membership)| (id, membership)).collect();
+        stored.into_iter().filter(|row| row.user == users[1]).map(|row| (row.conversation, row.membership)).collect();
     expected.sort_by_key(|(id, _)| id.to_bytes());
 
     assert_eq!(history.memberships(users[1], None, usize::MAX).await.unwrap(), expected);
@@ -207,7 +256,8 @@ pub(super) async fn a_listing_is_what_single_reads_say(history: &dyn History, ra
     for (number, id) in (1..).zip(&ids) {
         // Some have progress without a membership, or neither; one membership has no head yet.
         if number % 5 > 0 {
-            batch.memberships.push((me, *id, membership(number)));
+            let (conversation, membership, position) = (*id, membership(number), batch.position);
+            batch.memberships.push(MembershipRow { user: me, conversation, membership, position });
         }
         if number != 7 {
             batch.heads.push((*id, head(number)));
@@ -240,11 +290,12 @@ pub(super) async fn a_listing_is_what_single_reads_say(history: &dyn History, ra
 
 pub(super) async fn mentions_come_and_go(history: &dyn History, random: &mut Random) {
     let (id, other, user) = (group(random), group(random), user(random));
-    let change = |conversation, seq, added| MentionChange { user, conversation, seq, added };
     let mut first = batch(random);
+    let position = first.position;
+    let change = |conversation, seq, added| MentionChange { user, conversation, seq, added, position };
     first.mentions = [3, 300, 1, 1_025, 70_000].map(|seq| change(id, seq, true)).to_vec();
     first.mentions.push(change(other, 5, true));
-    first.mentions.push(MentionChange { user: UserId(user.0 + 1), conversation: id, seq: 4, added: true });
+    first.mentions.push(MentionChange { user: UserId(user.0 + 1), ..change(id, 4, true) });
     history.commit(first.clone()).await.unwrap();
     assert_eq!(history.mentions(user, id, 0, 100).await.unwrap(), [1, 3, 300, 1_025, 70_000]);
     assert_eq!(history.mentions(user, id, 1, 2).await.unwrap(), [3, 300]);
@@ -253,8 +304,10 @@ pub(super) async fn mentions_come_and_go(history: &dyn History, random: &mut Ran
     assert_eq!(history.mentions(user, id, Seq::MAX, 2).await.unwrap(), [0; 0]);
     assert_eq!(history.mentions(user, id, 0, 0).await.unwrap(), [0; 0]);
 
-    let mut second = HistoryBatch { partition: first.partition, position: first.position + 1, ..HistoryBatch::default() };
-    second.mentions = vec![change(id, 300, false), change(id, 8, false), change(id, 301, true)];
+    let position = position + 1;
+    let change = |seq, added| MentionChange { user, conversation: id, seq, added, position };
+    let mut second = HistoryBatch { partition: first.partition, position, ..HistoryBatch::default() };
+    second.mentions = vec![change(300, false), change(8, false), change(301, true)];
     history.commit(second).await.unwrap();
     assert_eq!(history.mentions(user, id, 0, 100).await.unwrap(), [1, 3, 301, 1_025, 70_000]);
     assert_eq!(history.mentions(user, other, 0, 100).await.unwrap(), [5]);
@@ -265,10 +318,11 @@ pub(super) async fn a_tag_is_found(history: &dyn History, random: &mut Random) {
     let (phone, laptop) = (DeviceId(random.id()), DeviceId(random.id()));
     let tag = |number| Tag::new(number).unwrap();
     let mut batch = batch(random);
+    batch.heads = vec![(id, head(600))];
     batch.events = (1..=600)
         .map(|seq| {
             let device = if seq % 2 == 0 { phone } else { laptop };
-            (id, Event { device, tag: (seq % 10 != 0).then(|| tag(seq)), ..message(seq, "text") })
+            row(id, batch.position, Event { device, tag: (seq % 10 != 0).then(|| tag(seq)), ..message(seq, "text") })
         })
         .collect();
     history.commit(batch).await.unwrap();
@@ -288,7 +342,9 @@ pub(super) async fn a_tag_far_back_is_not_looked_for(history: &dyn History, rand
     let id = group(random);
     let reach = (PAGES_SCANNED_FOR_TAG * PageSize::LARGEST.events) as Seq;
     let mut small = batch(random);
-    small.events = (1..=reach + 1).map(|seq| (id, Event { device, tag: Some(tag(seq)), ..message(seq, "") })).collect();
+    let tagged = |seq, text: &str| Event { device, tag: Some(tag(seq)), ..message(seq, text) };
+    small.heads = vec![(id, head(reach + 1))];
+    small.events = (1..=reach + 1).map(|seq| row(id, small.position, tagged(seq, ""))).collect();
     history.commit(small).await.unwrap();
     assert_eq!(history.find_tag(id, device, tag(2), reach + 1).await.unwrap().map(|event| event.seq), Some(2));
     assert_eq!(history.find_tag(id, device, tag(1), reach + 1).await.unwrap(), None, "it is one too far back");
@@ -298,7 +354,8 @@ pub(super) async fn a_tag_far_back_is_not_looked_for(history: &dyn History, rand
     let text = "x".repeat(PageSize::LARGEST.bytes / 2);
     let reach = 2 * PAGES_SCANNED_FOR_TAG as Seq;
     let mut large = batch(random);
-    large.events = (1..=reach + 1).map(|seq| (id, Event { device, tag: Some(tag(seq)), ..message(seq, &text) })).collect();
+    large.heads = vec![(id, head(reach + 1))];
+    large.events = (1..=reach + 1).map(|seq| row(id, large.position, tagged(seq, &text))).collect();
     history.commit(large).await.unwrap();
     assert_eq!(history.find_tag(id, device, tag(2), reach + 1).await.unwrap().map(|event| event.seq), Some(2));
     assert_eq!(history.find_tag(id, device, tag(1), reach + 1).await.unwrap(), None, "too much text lies between");

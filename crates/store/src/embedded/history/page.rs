@@ -13,6 +13,7 @@ use super::tables::unreadable;
 use super::{damaged_key, event_row, key};
 use crate::StoreError;
 use crate::history::{Order, PageSize};
+use crate::page::Page;
 
 /// Reads events of `range`, which is not empty, from the end that `order` says until the page is full.
 pub(super) fn read(
@@ -24,12 +25,12 @@ pub(super) fn read(
     size: PageSize,
 ) -> Result<Vec<Event>, StoreError> {
     let (first, last) = range.into_inner();
-    let mut page = Page { events: Vec::new(), bytes: 0, size };
+    let mut page = Page::new(size);
     let mut next = Some(if order == Order::OldestFirst { first } else { last });
     while let Some(seq) = next {
         let Some(row) = snapshot.get(events, key::event(id, seq)).map_err(unreadable)? else { break };
         if !page.take(event_row::decode(id, seq, &row)?) {
-            return Ok(page.events);
+            return Ok(page.into_events());
         }
         next = match order {
             Order::OldestFirst => seq.checked_add(1).filter(|next| *next <= last),
@@ -37,41 +38,23 @@ pub(super) fn read(
         };
     }
     // The log ends here, or it begins further down: what there is has to be searched for.
-    let Some(missing) = next else { return Ok(page.events) };
+    let Some(missing) = next else { return Ok(page.into_events()) };
     let (first, last) = if order == Order::OldestFirst { (missing, last) } else { (first, missing) };
     let rows = snapshot.range(events, key::event(id, first)..=key::event(id, last));
     match order {
-        Order::OldestFirst => page.fill(id, rows),
-        Order::NewestFirst => page.fill(id, rows.rev()),
+        Order::OldestFirst => fill(page, id, rows),
+        Order::NewestFirst => fill(page, id, rows.rev()),
     }
 }
 
-/// A page that is being filled.
-struct Page {
-    events: Vec<Event>,
-    bytes: usize,
-    size: PageSize,
-}
-
-impl Page {
-    /// Takes an event if there is room for it. Returns whether there may be room for another.
-    fn take(&mut self, event: Event) -> bool {
-        self.bytes += event.body.text_bytes();
-        if self.bytes > self.size.bytes && !self.events.is_empty() {
-            return false;
+/// Takes rows until the page is full.
+fn fill(mut page: Page, id: ConversationId, rows: impl Iterator<Item = fjall::Guard>) -> Result<Vec<Event>, StoreError> {
+    for row in rows {
+        let (key, row) = row.into_inner().map_err(unreadable)?;
+        let seq = key::seq_of_event(&key).ok_or_else(damaged_key)?;
+        if !page.take(event_row::decode(id, seq, &row)?) {
+            break;
         }
-        self.events.push(event);
-        self.events.len() < self.size.events
     }
-
-    fn fill(mut self, id: ConversationId, rows: impl Iterator<Item = fjall::Guard>) -> Result<Vec<Event>, StoreError> {
-        for row in rows {
-            let (key, row) = row.into_inner().map_err(unreadable)?;
-            let seq = key::seq_of_event(&key).ok_or_else(damaged_key)?;
-            if !self.take(event_row::decode(id, seq, &row)?) {
-                break;
-            }
-        }
-        Ok(self.events)
-    }
+    Ok(page.into_events())
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tables::Table;
 use super::{event_row, key};
-use crate::history::{Advance, HistoryBatch};
+use crate::history::{Advance, EventRow, HistoryBatch};
 
 /// Position of the last command of a partition that is stored.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -44,19 +44,24 @@ pub(super) struct Register {
     pub now: Option<Millis>,
 }
 
-/// The rows of a batch, in its order, and its registers.
+/// The rows of a batch, in its order, and its registers. Positions are left out: a batch is stored whole, so that no row can be
+/// ahead of its partition.
 pub(super) fn of_batch(batch: &HistoryBatch) -> (Vec<Row>, Vec<Register>) {
-    let count = batch.events.len() + batch.heads.len() + batch.rosters.len() + batch.memberships.len() + batch.mentions.len() + 1;
+    let events = batch.events.len() + batch.amended.len();
+    let count = events + batch.heads.len() + batch.rosters.len() + batch.memberships.len() + batch.mentions.len() + 1;
     let mut rows = Vec::with_capacity(count);
-    rows.extend(batch.events.iter().map(|(id, event)| Row {
+    rows.extend(batch.events.iter().chain(&batch.amended).map(|EventRow { conversation, event, .. }| Row {
         table: Table::Events,
-        key: Slice::from(key::event(*id, event.seq)),
-        value: Some(Slice::from(event_row::encode(*id, event))),
+        key: Slice::from(key::event(*conversation, event.seq)),
+        value: Some(Slice::from(event_row::encode(*conversation, event))),
     }));
     rows.extend(batch.heads.iter().map(|(id, head)| Row::new(Table::Heads, id.to_bytes(), head)));
-    rows.extend(batch.rosters.iter().map(|(id, roster)| Row::new(Table::Rosters, id.to_bytes(), roster)));
+    rows.extend(batch.rosters.iter().map(|row| Row::new(Table::Rosters, row.conversation.to_bytes(), &row.roster)));
     rows.extend(
-        batch.memberships.iter().map(|(user, id, membership)| Row::new(Table::Memberships, key::member(*user, *id), membership)),
+        batch
+            .memberships
+            .iter()
+            .map(|row| Row::new(Table::Memberships, key::member(row.user, row.conversation), &row.membership)),
     );
     rows.extend(batch.mentions.iter().map(|mention| Row {
         table: Table::Mentions,
