@@ -1,14 +1,14 @@
 //! Taking every record out, and putting it back.
 
-use banter_model::{Conversation, ConversationId, DeviceId, Event, Marker, Membership, Role, Roster, Tag, UserId};
+use banter_model::{Conversation, ConversationId, DeviceId, Event, Head, Marker, Membership, Role, Roster, Tag, UserId};
 
-use super::{batch, group, head, message, user};
+use super::{batch, group, head, message, row, user};
 use crate::behaviour::Random;
 use crate::history::movable::{
     ConversationRecord, EventRecord, HistoryPlace, HistoryRecord, MembershipRecord, MentionRecord, MovableHistory,
     PositionRecord, ProgressRecord,
 };
-use crate::history::{Advance, History, PageSize, Progress};
+use crate::history::{Advance, History, PageSize, Progress, RosterRow};
 
 /// Runs all of them against `history`, whose move note they set and take away. Each uses conversations, users and partitions of its
 /// own, drawn from `seed`.
@@ -132,11 +132,18 @@ async fn what_a_worker_stores_comes_out<H: History + MovableHistory>(history: &H
     // Positions of a queue are after those of the records that were put back.
     let mut batch = batch(random);
     batch.position += 1 << 48;
-    batch.events = vec![(id, message(1, "amended")), (id, message(3, "new"))];
-    batch.heads = vec![(id, head(3))];
-    batch.rosters = vec![(id, Roster::default())];
+    let position = batch.position;
+    batch.events = vec![row(id, position, message(3, "new"))];
+    batch.amended = vec![row(id, position, message(1, "amended"))];
+    batch.heads = vec![(id, Head { position, ..head(3) })];
+    batch.rosters = vec![RosterRow { conversation: id, roster: Roster::default(), position }];
     history.commit(batch).await.unwrap();
-    let expected = [event(message(1, "amended")), event(message(2, "moved")), event(message(3, "new")), conversation(3)];
+    let conversation = HistoryRecord::Conversation(ConversationRecord {
+        conversation: id,
+        head: Head { position, ..head(3) },
+        roster: Roster::default(),
+    });
+    let expected = [event(message(1, "amended")), event(message(2, "moved")), event(message(3, "new")), conversation];
     let out = found(history, &expected, PageSize { events: 10_000, bytes: usize::MAX }).await;
     assert_eq!(out.len(), expected.len(), "{out:?}");
 }
@@ -144,10 +151,11 @@ async fn what_a_worker_stores_comes_out<H: History + MovableHistory>(history: &H
 async fn parts_are_bounded_by_bytes<H: History + MovableHistory>(history: &H, random: &mut Random) {
     let conversation = group(random);
     let long = |seq| -> Event { message(seq, &"x".repeat(100_000)) };
-    history
-        .restore((1..=20).map(|seq| HistoryRecord::Event(EventRecord { conversation, event: long(seq) })).collect())
-        .await
-        .unwrap();
+    let mut stored: Vec<_> =
+        (1..=20).map(|seq| HistoryRecord::Event(EventRecord { conversation, event: long(seq) })).collect();
+    // Without a head nothing of a log counts.
+    stored.push(HistoryRecord::Conversation(ConversationRecord { conversation, head: head(20), roster: Roster::default() }));
+    history.restore(stored).await.unwrap();
     let mut place = HistoryPlace::Events(None);
     let mut count = 0;
     loop {
