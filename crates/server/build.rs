@@ -1,4 +1,5 @@
-//! Puts the built web app into the binary: a table of its files, each with what `npm run build` compressed beside it.
+//! Puts the built web app into the binary: a table of its files, each with what `npm run build` compressed beside it. And makes the code
+//! of what nodes tell each other from its description.
 //!
 //! Without `web/app/dist` the table is empty and the server says how to build it, so that nobody needs Node to work on the server.
 
@@ -15,6 +16,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let app = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join("../../web/app");
     let dist = app.join("dist");
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=proto");
+    let described = protox::compile(["proto/delivery.proto"], ["proto"])?;
+    tonic_prost_build::configure().bytes(".").compile_fds(described)?;
     // While it was not built, the folder around it is watched: a path that is not there would run this before every build.
     println!("cargo::rerun-if-changed={}", if dist.is_dir() { &dist } else { &app }.display());
     let mut files = Vec::new();

@@ -9,6 +9,7 @@ pub mod amend;
 pub mod command;
 pub mod conversation;
 pub mod conversation_id;
+pub mod discovery;
 pub mod encoding;
 pub mod event;
 pub mod fold;

@@ -6,7 +6,7 @@ use crate::limits::{
 };
 
 /// A value of a person's or a group's that cannot be taken, with what is allowed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 pub enum InvalidName {
     /// Not a handle.
     #[error(

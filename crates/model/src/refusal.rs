@@ -5,7 +5,7 @@ use crate::limits::{EDITS_PER_MESSAGE, GROUP_MEMBERS, TEXT_CHARACTERS};
 use crate::name::InvalidName;
 
 /// Why a command changes nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 pub enum Refusal {
     /// The text has too many characters.
     #[error("a message has at most {TEXT_CHARACTERS} characters, this one has {characters}")]

@@ -18,6 +18,10 @@ pub const POLL_SILENCE_MS: u64 = 60_000;
 pub const POLL_FRAMES: usize = 200;
 /// Somebody counts as typing for this long after a `typing` frame, in milliseconds; clients repeat it half as often.
 pub const TYPING_MS: u64 = 6_000;
+/// Most events of one conversation that come with the answer to a sync question: more are asked for as a page.
+pub const LATEST_EVENTS: usize = 20;
+/// Most bytes of their texts.
+pub const LATEST_BYTES: usize = 4_096;
 /// Most characters in the preview of a conversation's last message.
 pub const PREVIEW_CHARACTERS: usize = 200;
 /// Most commands that one session has unanswered at the server, a long text counting for one more with each 4 KiB; beyond it the server reads no further from the session.

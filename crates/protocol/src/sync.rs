@@ -4,6 +4,8 @@ use banter_model::{ConversationId, Marker, Millis, Ordinal, Role, Seq, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::Event;
+
 /// One conversation of the user's, as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
@@ -39,6 +41,13 @@ pub struct ConversationSummary {
     /// For a direct conversation: how far the other has got.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<Peer>,
+    /// The latest events, in order and without a gap up to `head_seq`, in an answer to a question with `since`: a device that lacks
+    /// no more than these need not ask for a page. At most [`crate::limits::LATEST_EVENTS`], and
+    /// [`crate::limits::LATEST_BYTES`] of text; empty where they would be more, or nothing happened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    #[cfg_attr(test, ts(as = "Option<Vec<Event>>", optional))]
+    pub latest: Vec<Event>,
 }
 
 /// How `banter_model::Marker` looks in JSON.

@@ -78,6 +78,7 @@ fn types() -> String {
         api::SignUp,
         api::Login,
         api::LoggedIn,
+        api::Servers,
         api::Tokens,
         api::ChatServer,
         api::Refresh,
@@ -140,8 +141,8 @@ fn constants() -> String {
         MENTIONS_PER_MESSAGE TAG_WINDOW UNANSWERED_PER_CONVERSATION WRITING_DEVICES PAGE_EVENTS PAGE_BYTES BUCKET_BITS FRAME_BYTES
         USERS_PER_QUESTION DEVICES_PER_USER SYNC_CONVERSATIONS SPANS_PER_MEMBERSHIP);
     constants!(out, "limits.rs", crate::limits,
-        SOCKET_PATH SESSIONS_PATH HEARTBEAT_MS SILENCE_MS HELLO_MS POLL_MS POLL_SILENCE_MS POLL_FRAMES TYPING_MS PREVIEW_CHARACTERS
-        UNANSWERED_PER_SESSION);
+        SOCKET_PATH SESSIONS_PATH HEARTBEAT_MS SILENCE_MS HELLO_MS POLL_MS POLL_SILENCE_MS POLL_FRAMES TYPING_MS LATEST_EVENTS
+        LATEST_BYTES PREVIEW_CHARACTERS UNANSWERED_PER_SESSION);
     out += "\n/** Codes with which the server closes a session. */\nexport const closeCode = {\n";
     let codes = [
         ("normal", close_code::NORMAL),

@@ -4,7 +4,7 @@ mod accounts;
 mod blocks;
 mod conversations;
 mod devices;
-pub mod discovery;
+mod discovery;
 pub mod errors;
 pub mod extract;
 mod friends;
@@ -38,6 +38,12 @@ pub fn routes(node: &Arc<Node>) -> Router {
     described().split_for_parts().0.with_state(Arc::clone(node))
 }
 
+/// The routes that every node answers, whatever it does.
+pub fn operation_routes(node: &Arc<Node>) -> Router {
+    let routes = OpenApiRouter::new().routes(routes!(health::health)).routes(routes!(health::metrics));
+    routes.split_for_parts().0.with_state(Arc::clone(node))
+}
+
 /// Around all routes: answers for unknown paths and methods, panics become answers, refusals are counted, headers for safety.
 pub fn finish(node: &Arc<Node>, routes: Router) -> Router {
     routes
@@ -52,6 +58,7 @@ fn described() -> OpenApiRouter<Arc<Node>> {
         .routes(routes!(accounts::sign_up))
         .routes(routes!(accounts::login))
         .routes(routes!(accounts::refresh))
+        .routes(routes!(discovery::servers))
         .routes(routes!(accounts::logout))
         .routes(routes!(accounts::change_password))
         .routes(routes!(accounts::delete_account))

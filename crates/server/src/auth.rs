@@ -3,5 +3,5 @@
 pub mod passwords;
 pub mod refresh_tokens;
 pub mod removed_devices;
-mod signature;
+pub(crate) mod signature;
 pub mod tokens;

@@ -5,6 +5,7 @@ pub mod error;
 pub mod listing;
 pub mod markers;
 pub mod page;
+pub mod points;
 pub mod progress;
 pub mod receipts;
 pub mod recent;

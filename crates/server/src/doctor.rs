@@ -26,8 +26,13 @@ pub async fn run(data: &Path) -> ExitCode {
                 .push(Finding { severity: Severity::Fault, text: format!("the directory of people cannot be read: {error}") }),
         }
     }
-    // A closed standard output is no fault of the folder.
-    let _ = print(&findings);
+    report(&findings)
+}
+
+/// Prints a line for each finding, and fails if one is a fault.
+pub fn report(findings: &[Finding]) -> ExitCode {
+    // A closed standard output is no fault of what was examined.
+    let _ = print(findings);
     let faults = findings.iter().filter(|finding| finding.severity == Severity::Fault).count();
     if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -99,6 +99,11 @@ impl Gateway {
         self.shards.stop().await;
     }
 
+    /// All sessions may have missed something: they are told to look everything up again.
+    pub fn resync_all(&self) {
+        self.node.hub.resync_all();
+    }
+
     fn is_full(&self) -> bool {
         usize::try_from(self.node.metrics.sessions.get()).unwrap_or(0) >= self.capacity
     }

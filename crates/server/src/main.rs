@@ -1,15 +1,14 @@
 //! `banter`: the server, its doctor, and the command-line client, in one binary.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use banter_server::descriptors;
-use banter_server::presence::GRACE;
-use banter_server::rate_limit::{ProxyHeader, RateLimitConfig};
-use banter_server::serve::{ServeOptions, Server};
+use banter_server::config::{self, Config, ConfigError, Overrides};
+use banter_server::serve::{ServeError, ServeOptions, Server};
+use banter_server::stores::Stores;
+use banter_server::{descriptors, doctor};
+use banter_store::cluster::Role;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -31,38 +30,65 @@ enum Command {
     Serve(Serve),
     /// Says what is wrong with a data folder. Changes nothing.
     Doctor(Doctor),
+    /// The configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// The command-line client.
     Chat(banter_client::command_line::Arguments),
     #[command(flatten)]
     Moving(banter_server::moving::Moving),
 }
 
+/// Where the configuration comes from. Every key is also a variable of the environment, `BANTER_<SECTION>_<KEY>` (those of `[node]`
+/// without their section), and `--set section.key=value`; flags win over the environment, and that over the file.
+#[derive(Args)]
+struct Settings {
+    /// The configuration file (TOML). Without it, and without the variables of a fleet, everything is in one data folder.
+    #[arg(long, env = "BANTER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Sets a key of the configuration.
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+}
+
 #[derive(Args)]
 struct Serve {
-    /// The data folder; made if it is missing.
-    #[arg(long, env = "BANTER_DATA", default_value = "banter-data")]
-    data: PathBuf,
-    /// The address to listen on. Port 0 takes a free port.
-    #[arg(long, env = "BANTER_LISTEN", default_value = "127.0.0.1:8480")]
-    listen: SocketAddr,
-    /// Take client addresses from this header, which the proxy in front writes: `x-forwarded-for` or `forwarded`.
-    #[arg(long, env = "BANTER_TRUST_PROXY", value_name = "HEADER")]
-    trust_proxy: Option<ProxyHeader>,
-    /// No limits on sign-ups, logins, requests and frames. For load runs on a closed network.
-    #[arg(long, env = "BANTER_UNLIMITED")]
+    #[command(flatten)]
+    settings: Settings,
+    /// The data folder; made if it is missing [env: BANTER_DATA] [default: banter-data].
+    #[arg(long)]
+    data: Option<String>,
+    /// The address to listen on. Port 0 takes a free port [env: BANTER_LISTEN] [default: 127.0.0.1:8480].
+    #[arg(long)]
+    listen: Option<String>,
+    /// What this node of a fleet does: api, gateway, worker, presence, with commas between them [env: BANTER_ROLES] [default: all].
+    #[arg(long)]
+    roles: Option<String>,
+    /// Take client addresses from this header, which the proxy in front writes: `x-forwarded-for` or `forwarded` [env: BANTER_TRUST_PROXY].
+    #[arg(long, value_name = "HEADER")]
+    trust_proxy: Option<String>,
+    /// No limits on sign-ups, logins, requests and frames. For load runs on a closed network [env: BANTER_UNLIMITED].
+    #[arg(long)]
     unlimited: bool,
-    /// Milliseconds after which a lost connection counts as offline.
-    #[arg(long, env = "BANTER_PRESENCE_GRACE_MS", default_value_t = GRACE.as_millis() as u64)]
-    presence_grace_ms: u64,
-    /// Most sessions at once. More than descriptors can be opened (`ulimit -n`) makes threads that open as many each.
-    #[arg(long, env = "BANTER_SESSIONS", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    /// Milliseconds after which a lost connection counts as offline [env: BANTER_PRESENCE_GRACE_MS] [default: 10000].
+    #[arg(long)]
+    presence_grace_ms: Option<u64>,
+    /// Most sessions at once. More than descriptors can be opened (`ulimit -n`) makes threads that open as many each [env: BANTER_SESSIONS].
+    #[arg(long)]
     sessions: Option<u32>,
-    /// How many threads of their own hold the sessions, instead of as many as `--sessions` needs; 0 leaves them to the other threads.
-    #[arg(long, env = "BANTER_SHARDS", value_parser = clap::value_parser!(u16).range(0..=1_024))]
+    /// How many threads of their own hold the sessions, instead of as many as `--sessions` needs; 0 leaves them to the other threads
+    /// [env: BANTER_SHARDS].
+    #[arg(long)]
     shards: Option<u16>,
-    /// Free space, in MiB, that is kept on the disk: with less left, messages are refused and reading goes on.
-    #[arg(long, env = "BANTER_RESERVE_MIB", default_value_t = banter_store::embedded::history::HistoryOptions::default().reserve_bytes >> 20)]
-    reserve_mib: u64,
+    /// Free space, in MiB, that is kept on the disk: with less left, messages are refused and reading goes on [env: BANTER_RESERVE_MIB].
+    #[arg(long)]
+    reserve_mib: Option<u64>,
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Connects to everything that the configuration names, and says what is wrong and what is unsafe. Changes nothing.
+    Check(Settings),
 }
 
 #[derive(Args)]
@@ -83,6 +109,9 @@ fn main() -> ExitCode {
     match arguments.command {
         Command::Serve(serve) => runtime.block_on(serve.run()),
         Command::Doctor(doctor) => runtime.block_on(doctor.run()),
+        Command::Config(ConfigCommand::Check(settings)) => {
+            runtime.block_on(async { doctor::report(&config::findings(settings.load(Overrides::default())).await) })
+        }
         Command::Chat(chat) => runtime.block_on(banter_client::command_line::run(chat)),
         Command::Moving(moving) => match runtime.block_on(moving.run()) {
             Ok(()) => ExitCode::SUCCESS,
@@ -97,25 +126,59 @@ fn fail(message: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+impl Settings {
+    /// Reads the configuration, `overrides` being what flags of their own say.
+    fn load(&self, mut overrides: Overrides) -> Result<Config, ConfigError> {
+        self.set.iter().try_for_each(|assignment| overrides.assign(assignment))?;
+        Config::load(self.config.as_deref(), &overrides)
+    }
+}
+
 impl Serve {
+    fn configuration(&self) -> Result<Config, ConfigError> {
+        let mut overrides = Overrides::default();
+        let texts = [
+            ("node.data", self.data.clone()),
+            ("node.listen", self.listen.clone()),
+            ("node.roles", self.roles.clone()),
+            ("node.trust_proxy", self.trust_proxy.clone()),
+            ("node.unlimited", self.unlimited.then(|| "true".to_owned())),
+            ("node.presence_grace_ms", self.presence_grace_ms.map(|value| value.to_string())),
+            ("node.sessions", self.sessions.map(|value| value.to_string())),
+            ("node.shards", self.shards.map(|value| value.to_string())),
+            ("node.reserve_mib", self.reserve_mib.map(|value| value.to_string())),
+        ];
+        for (key, value) in texts {
+            if let Some(value) = value {
+                overrides.set(key, value);
+            }
+        }
+        self.settings.load(overrides)
+    }
+
     async fn run(self) -> ExitCode {
         descriptors::raise_limit();
-        let mut options = ServeOptions::new(self.data, self.listen);
-        if self.unlimited {
-            options.rate_limits = RateLimitConfig::unlimited();
-            options.frame_rate = banter_server::gateway::FrameRate::UNLIMITED;
-        }
-        options.rate_limits.trusted_proxy = self.trust_proxy;
-        options.presence_grace = Duration::from_millis(self.presence_grace_ms);
-        options.history.reserve_bytes = self.reserve_mib << 20;
-        options.sessions = self.sessions.map(|sessions| sessions as usize);
-        options.shards = self.shards.map(usize::from);
-        let data = options.data.clone();
-        let server = match Server::open(options).await {
-            Ok(server) => server,
+        let opened = async {
+            let config = self.configuration()?;
+            let options = ServeOptions::of(&config)?;
+            match config.fleet()? {
+                Some(fleet) => {
+                    let roles: Vec<&str> = config.node.roles.iter().map(Role::name).collect();
+                    let what = format!("{}, one of a fleet", roles.join(" "));
+                    let server = Server::over(options, |profile| Stores::fleet(&config, &fleet, profile)).await?;
+                    Ok::<_, ServeError>((server, what))
+                }
+                None => {
+                    let what = format!("data in {}", options.data.display());
+                    Ok((Server::open(options).await?, what))
+                }
+            }
+        };
+        let (server, what) = match opened.await {
+            Ok(opened) => opened,
             Err(error) => return fail(&error.to_string()),
         };
-        let line = format!("banter is ready: http://{} (data in {})\n", server.address(), data.display());
+        let line = format!("banter is ready: http://{} ({what})\n", server.address());
         // Somebody may have closed standard output, which is no reason not to serve.
         let _ = std::io::stdout().write_all(line.as_bytes()).and_then(|()| std::io::stdout().flush());
         match server.run(stop_signal()).await {

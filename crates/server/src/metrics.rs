@@ -64,6 +64,14 @@ pub struct Metrics {
     pub commands_per_round: Histogram,
     /// Commands that had been applied before.
     pub duplicates: Counter,
+    /// Partitions that could not be read, or no longer.
+    pub partitions_failed: Counter,
+    /// Parcels sent to other nodes.
+    pub parcels_sent: Counter,
+    /// Queues to other nodes that were full.
+    pub links_overflowed: Counter,
+    /// Streams to other nodes that broke, or did not come about.
+    pub links_broken: Counter,
     refused: Family<Code, Counter>,
     closed: Family<CloseCode, Counter>,
 }
@@ -75,10 +83,12 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counters of a process that has this history.
-    pub fn of(history: Arc<EmbeddedHistory>) -> Self {
+    /// Counters of a process, and what its engines count by themselves.
+    pub fn with(collector: Option<Box<dyn Collector>>) -> Self {
         let mut registry = Registry::with_prefix("banter");
-        registry.register_collector(Box::new(HistoryCollector(history)));
+        if let Some(collector) = collector {
+            registry.register_collector(collector);
+        }
         Metrics::new(registry)
     }
 
@@ -109,6 +119,10 @@ impl Metrics {
         let rounds = counter("rounds", "Batches of commands folded");
         let rounds_repeated = counter("rounds_repeated", "Batches of commands that were tried again");
         let duplicates = counter("duplicates", "Commands that had been applied before");
+        let partitions_failed = counter("partitions_failed", "Partitions that could not be read, or no longer");
+        let parcels_sent = counter("parcels_sent", "Parcels sent to other nodes");
+        let links_overflowed = counter("links_overflowed", "Queues to other nodes that were full");
+        let links_broken = counter("links_broken", "Streams to other nodes that broke or did not come about");
         // Powers of two: up to the most commands of a round.
         let commands_per_round = Histogram::new(exponential_buckets(1.0, 2.0, 11));
         registry.register("commands_per_round", "Commands of each batch", commands_per_round.clone());
@@ -135,6 +149,10 @@ impl Metrics {
             rounds_repeated,
             commands_per_round,
             duplicates,
+            partitions_failed,
+            parcels_sent,
+            links_overflowed,
+            links_broken,
             refused,
             closed,
         }
@@ -159,8 +177,8 @@ impl Metrics {
     }
 }
 
-/// Reads what the history counts by itself.
-struct HistoryCollector(Arc<EmbeddedHistory>);
+/// Reads what the embedded history counts by itself.
+pub struct HistoryCollector(pub Arc<EmbeddedHistory>);
 
 impl fmt::Debug for HistoryCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

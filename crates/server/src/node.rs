@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use banter_store::{CommandQueue, Directory, History};
+use banter_store::{Cluster, CommandQueue, Directory, History};
 use tokio::sync::Semaphore;
 
 use crate::auth::passwords::Passwords;
@@ -11,10 +11,12 @@ use crate::auth::removed_devices::RemovedDevices;
 use crate::auth::tokens::AccessTokens;
 use crate::clock::Ids;
 use crate::commands::Commands;
-use crate::conversations::recent::Recent;
+use crate::conversations::points::Points;
 use crate::conversations::relations::Relations;
+use crate::discovery::Discovery;
 use crate::gateway::hub::Hub;
 use crate::metrics::Metrics;
+use crate::notices::Notices;
 use crate::presence::Presence;
 use crate::rate_limit::RateLimits;
 
@@ -36,6 +38,8 @@ pub struct Node {
     pub hub: Arc<Hub>,
     /// Who is online.
     pub presence: Arc<Presence>,
+    /// Tells sessions, wherever they are.
+    pub notices: Arc<Notices>,
     /// Signs and checks access tokens.
     pub tokens: AccessTokens,
     /// Signs and reads refresh tokens.
@@ -43,13 +47,17 @@ pub struct Node {
     /// Hashes and verifies passwords.
     pub passwords: Passwords,
     /// Devices whose access tokens are no longer good.
-    pub removed_devices: RemovedDevices,
+    pub removed_devices: Arc<RemovedDevices>,
     /// Who may reach whom, remembered for a while.
     pub relations: Arc<Relations>,
     /// Room for listings of conversations, of which each holds much while it is made.
     pub listings: Semaphore,
-    /// Where something happened lately.
-    pub recent: Recent,
+    /// How far the partitions are, and where something happened lately.
+    pub points: Points,
+    /// Which nodes there are.
+    pub cluster: Arc<dyn Cluster>,
+    /// Which chat servers there are.
+    pub discovery: Discovery,
     /// Limits on what can be guessed or flooded.
     pub rate_limits: RateLimits,
     /// Counters.

@@ -1,50 +1,27 @@
 //! `banter serve`: puts the parts together, runs them, and takes them down in order.
 
+mod fleet;
+mod server;
+
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
-use banter_store::data_folder::{DataFolder, DataFolderError};
+use banter_model::discovery::Coordinates;
+use banter_store::StoreError;
+use banter_store::cluster::{JoinError, Roles};
+use banter_store::data_folder::DataFolderError;
 use banter_store::directory::DirectoryError;
-use banter_store::directory::sql::SqlDirectory;
-use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions, OpenError};
-use banter_store::embedded::queue::{EmbeddedQueue, EmbeddedReader};
-use banter_store::{History, StoreError};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use banter_store::embedded::history::{HistoryOptions, OpenError};
 
-use crate::auth::passwords::Passwords;
-use crate::auth::refresh_tokens::RefreshTokens;
-use crate::auth::removed_devices::RemovedDevices;
-use crate::auth::tokens::AccessTokens;
-use crate::clock::{self, Ids};
-use crate::commands::Commands;
-use crate::conversations::listing::LISTINGS_AT_ONCE;
-use crate::conversations::recent::Recent;
-use crate::conversations::relations::Relations;
-use crate::gateway::hub::Hub;
-use crate::gateway::shards::{self, Shards};
-use crate::gateway::{FrameRate, Gateway};
-use crate::metrics::Metrics;
-use crate::node::Node;
-use crate::presence::{GRACE, Presence};
-use crate::rate_limit::{RateLimitConfig, RateLimits};
-use crate::worker::Worker;
-use crate::{api, descriptors, listener, secret_key, web_app};
+use crate::config::{Config, ConfigError};
+use crate::discovery::{AddressFileError, PlaceHeaders};
+use crate::gateway::FrameRate;
+use crate::presence::GRACE;
+use crate::rate_limit::RateLimitConfig;
 
-/// Partitions of an embedded server. Part of the format of its data folder: sync points and positions name them.
-pub const EMBEDDED_PARTITIONS: u32 = 8;
-/// What the commands that wait in one partition may weigh (a long text counts for one more with each 4 KiB, so 16 MiB of text at
-/// most); beyond it sessions wait to be read from.
-const QUEUED_COMMANDS: u32 = 4_096;
-/// In the data folder: how far ids went.
-pub const IDS_FILE: &str = "ids";
-/// The longest that sessions are given to take their last frames when the server goes down.
-const FAREWELL: Duration = Duration::from_secs(5);
+pub use crate::stores::{EMBEDDED_PARTITIONS, IDS_FILE};
+pub use server::Server;
 
 /// What `banter serve` is told.
 #[derive(Debug, Clone)]
@@ -65,6 +42,31 @@ pub struct ServeOptions {
     pub shards: Option<usize>,
     /// How the history uses memory and disk.
     pub history: HistoryOptions,
+    /// What the node does.
+    pub roles: Roles,
+    /// Where the other nodes reach it; `None` when there are none.
+    pub internal: Option<Internal>,
+    /// Where clients reach it; empty for "where they asked".
+    pub client_url: String,
+    /// Where it is, as the operator names it.
+    pub region: String,
+    /// Where it is.
+    pub coordinates: Option<Coordinates>,
+    /// Headers of the load balancer that say where a client is.
+    pub place_headers: PlaceHeaders,
+    /// A file in MaxMind's format that says where addresses are.
+    pub geoip: Option<PathBuf>,
+    /// The longest that sessions are given to move to other gateways before this one stops.
+    pub drain: Duration,
+}
+
+/// Where the other nodes reach a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Internal {
+    /// Where it listens for them; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The address that they use (`host:port`); empty for the one that it listens on.
+    pub address: String,
 }
 
 impl ServeOptions {
@@ -79,7 +81,44 @@ impl ServeOptions {
             sessions: None,
             shards: None,
             history: HistoryOptions::default(),
+            roles: Roles::all(),
+            internal: None,
+            client_url: String::new(),
+            region: String::new(),
+            coordinates: None,
+            place_headers: PlaceHeaders::default(),
+            geoip: None,
+            drain: Duration::ZERO,
         }
+    }
+
+    /// What a configuration says of the node itself.
+    ///
+    /// # Errors
+    /// When a value of it is none.
+    pub fn of(config: &Config) -> Result<Self, ConfigError> {
+        let node = &config.node;
+        let mut options = ServeOptions::new(node.data.clone(), node.listen);
+        if node.unlimited {
+            options.rate_limits = RateLimitConfig::unlimited();
+            options.frame_rate = FrameRate::UNLIMITED;
+        }
+        options.rate_limits.trusted_proxy = node.proxy_header()?;
+        options.presence_grace = Duration::from_millis(node.presence_grace_ms);
+        options.history.reserve_bytes = node.reserve_mib << 20;
+        options.sessions = Some(node.sessions as usize).filter(|sessions| *sessions > 0);
+        options.shards = node.shards.map(usize::from);
+        options.roles = node.roles;
+        options.client_url = node.client_url.clone();
+        options.region = node.region.clone();
+        options.place_headers = node.place_headers()?;
+        options.geoip = Some(node.geoip.clone()).filter(|path| !path.as_os_str().is_empty());
+        options.coordinates = node.coordinates.map(|[latitude, longitude]| Coordinates { latitude, longitude });
+        if config.fleet()?.is_some() {
+            options.internal = Some(Internal { listen: node.internal_listen, address: node.internal_address.clone() });
+            options.drain = Duration::from_secs(node.drain_seconds);
+        }
+        Ok(options)
     }
 }
 
@@ -104,6 +143,29 @@ pub enum ServeError {
     /// The file that remembers how far ids went.
     #[error("ids: {0}")]
     Ids(std::io::Error),
+    /// The cluster.
+    #[error("the cluster: {0}")]
+    Cluster(#[from] JoinError),
+    /// An engine of the fleet.
+    #[error("{engine}: {message}")]
+    Engine {
+        /// Which.
+        engine: &'static str,
+        /// What it said.
+        message: String,
+    },
+    /// The cluster gave this node's number to another.
+    #[error("another node has this one's number now: it was out of touch with the cluster for too long")]
+    LeaseEnded,
+    /// A node of a fleet has to be reached by the others.
+    #[error("a node of a fleet needs an address for the others")]
+    NoInternalAddress,
+    /// The configuration.
+    #[error("the configuration: {0}")]
+    Config(#[from] ConfigError),
+    /// The file that says where addresses are.
+    #[error("where addresses are: {0}")]
+    Addresses(#[from] AddressFileError),
     /// The threads that hold sessions.
     #[error("threads for sessions: {0}")]
     Shards(std::io::Error),
@@ -118,119 +180,4 @@ pub enum ServeError {
     /// A worker died: its partition would stand still, so the server stops.
     #[error("a worker stopped, and the server with it: {0}")]
     Worker(String),
-}
-
-/// A server that is ready: everything is open, and it listens.
-pub struct Server {
-    node: Arc<Node>,
-    gateway: Arc<Gateway>,
-    history: Arc<EmbeddedHistory>,
-    directory: Arc<SqlDirectory>,
-    queue: Arc<EmbeddedQueue>,
-    readers: Vec<EmbeddedReader>,
-    listener: TcpListener,
-    address: SocketAddr,
-}
-
-impl Server {
-    /// Opens the data folder and listens.
-    pub async fn open(options: ServeOptions) -> Result<Server, ServeError> {
-        let descriptors = descriptors::limit();
-        let capacity = options.sessions.unwrap_or_else(|| shards::main_room(descriptors));
-        let count = options.shards.unwrap_or_else(|| shards::needed(capacity, descriptors));
-        let shards = Shards::start(count, descriptors).map_err(ServeError::Shards)?;
-        let folder = Arc::new(DataFolder::open(&options.data)?);
-        let number = folder.node();
-        let key = secret_key::load(&folder.secret_key()).map_err(ServeError::SecretKey)?;
-        // The journals are read on a thread of their own: it may take a while, and the directory opens meanwhile.
-        let opening = {
-            let (folder, history) = (folder.clone(), options.history.clone());
-            tokio::task::spawn_blocking(move || EmbeddedHistory::open(folder, history))
-        };
-        let directory = Arc::new(SqlDirectory::open_sqlite(&folder.directory()).await?);
-        let history = opening.await.map_err(|error| OpenError::Engine(error.to_string()))??;
-        let history = Arc::new(history);
-        let mut positions = Vec::new();
-        for partition in 0..EMBEDDED_PARTITIONS {
-            positions.push(history.position(partition).await?);
-        }
-        let (queue, readers) = EmbeddedQueue::new(EMBEDDED_PARTITIONS, QUEUED_COMMANDS, &positions);
-        let queue = Arc::new(queue);
-
-        let metrics = Arc::new(Metrics::of(history.clone()));
-        let ids = Ids::open(number, &folder.path().join(IDS_FILE)).map_err(ServeError::Ids)?;
-        let ids = Arc::new(ids);
-        folder.mark_complete()?;
-        let hub = Arc::new(Hub::new(metrics.clone()));
-        let relations = Arc::new(Relations::new(directory.clone()));
-        let presence = Presence::new(directory.clone(), relations.clone(), hub.clone(), options.presence_grace);
-        let node = Arc::new(Node {
-            number,
-            directory: directory.clone(),
-            history: history.clone(),
-            queue: queue.clone(),
-            commands: Arc::new(Commands::new(queue.clone(), ids.clone(), number)),
-            ids,
-            hub,
-            presence: Arc::new(presence),
-            tokens: AccessTokens::new(&key),
-            refresh_tokens: RefreshTokens::new(&key),
-            passwords: Passwords::new(available_parallelism().unwrap_or(NonZeroUsize::MIN)),
-            removed_devices: RemovedDevices::load(&*directory, clock::now()).await?,
-            relations,
-            listings: Semaphore::new(LISTINGS_AT_ONCE),
-            recent: Recent::new(&positions, clock::now()),
-            rate_limits: RateLimits::new(&options.rate_limits),
-            metrics,
-        });
-        let gateway = Gateway::new(node.clone(), options.frame_rate, shards, capacity);
-        let listen = |source| ServeError::Listen { address: options.listen, source };
-        let listener = listener::bind(options.listen).map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
-        Ok(Server { node, gateway, history, directory, queue, readers, listener, address })
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Serves until `stop` is done, then takes everything down in order: no new sessions, devices told, the queue drained, all
-    /// of it on disk.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Server { node, gateway, history, directory, queue, readers, listener, .. } = self;
-        let mut workers = JoinSet::new();
-        for reader in readers {
-            let worker = Worker::new(Box::new(reader), history.clone(), gateway.clone(), node.metrics.clone());
-            workers.spawn(worker.run());
-        }
-        let app = api::finish(&node, api::routes(&node).merge(gateway.routes()).merge(web_app::routes()));
-        let mut background = JoinSet::new();
-        background.spawn(listener::serve(listener, app, node.metrics.clone(), shards::http_room(descriptors::limit())));
-        background.spawn(gateway.clone().sweep());
-        background.spawn(node.presence.clone().run());
-        let failed = tokio::select! {
-            () = stop => None,
-            Some(ended) = workers.join_next() => Some(ended.err().map_or("its queue closed".to_owned(), |error| error.to_string())),
-        };
-        // The listener goes first: nobody comes in while the others are told to go.
-        background.shutdown().await;
-        node.presence.finish().await;
-        gateway.end_all();
-        let gone = async {
-            while !gateway.is_empty() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let _ = tokio::time::timeout(FAREWELL, gone).await;
-        gateway.stop().await;
-        queue.close();
-        while workers.join_next().await.is_some() {}
-        let closed = history.close().await;
-        directory.close().await;
-        match failed {
-            Some(reason) => Err(ServeError::Worker(reason)),
-            None => Ok(closed?),
-        }
-    }
 }

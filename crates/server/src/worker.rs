@@ -2,6 +2,7 @@
 
 mod apply;
 pub mod delivery;
+pub mod following;
 mod held;
 mod kept;
 mod round;

@@ -3,9 +3,12 @@
 //! They are part of the library, so that other crates can run them against theirs. Each takes an engine, uses ids of its
 //! own (drawn from a seed, which it prints), and panics where the engine does not do what the trait says.
 
+pub mod assignment;
+pub mod cluster;
 pub mod directory;
 pub mod history;
 pub mod queue;
+pub mod sessions;
 
 /// SplitMix64: draws the ids and sizes of a test from its seed, the same everywhere.
 #[derive(Debug, Clone)]

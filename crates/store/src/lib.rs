@@ -3,6 +3,7 @@
 //! Each trait has one set of behaviour tests in [`behaviour`], run against every implementation, here and in the fleet.
 
 pub mod behaviour;
+pub mod cluster;
 pub mod data_folder;
 pub mod directory;
 pub mod embedded;
@@ -10,8 +11,11 @@ pub mod error;
 pub mod history;
 pub mod page;
 pub mod queue;
+pub mod sessions;
 
+pub use cluster::Cluster;
 pub use directory::Directory;
 pub use error::StoreError;
 pub use history::{History, HistoryBatch};
-pub use queue::{CommandQueue, Envelope, Origin, PartitionReader};
+pub use queue::{Assigned, CommandQueue, Envelope, Origin, PartitionAssignment, PartitionReader, QueueError};
+pub use sessions::Sessions;

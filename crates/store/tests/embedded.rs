@@ -75,14 +75,23 @@ async fn queue_keeps_order_and_counts_positions() {
 async fn queue_is_bounded() {
     for capacity in [1, 5] {
         let (queue, readers) = EmbeddedQueue::new(2, capacity, &[0, 0]);
-        behaviour::queue::bounded(queue, readers, capacity as u64).await;
+        behaviour::queue::bounded(queue, readers, capacity as u64, async {}).await;
     }
 }
 
 #[tokio::test]
 async fn queue_drains_when_closed() {
     let (queue, readers) = EmbeddedQueue::new(3, 10, &[0, 5, 9]);
-    behaviour::queue::closing_drains(queue, readers, 10, EmbeddedQueue::close).await;
+    let (_queue, readers) = behaviour::queue::closing_refuses(queue, readers, 10, EmbeddedQueue::close, async {}).await;
+    behaviour::queue::closed_and_empty_ends(readers).await;
+}
+
+#[tokio::test]
+async fn the_one_process_is_assigned_every_partition() {
+    for partitions in [1, 32] {
+        let (queue, assignment) = EmbeddedQueue::assigned(partitions, 10);
+        behaviour::assignment::one_reads_all(queue, assignment, behaviour::seed()).await;
+    }
 }
 
 #[tokio::test]

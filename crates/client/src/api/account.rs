@@ -2,7 +2,7 @@
 
 use banter_model::DeviceId;
 use banter_protocol::api::{
-    ChangePassword, ChangeProfile, ChangeSettings, DeleteAccount, Devices, LoggedIn, Login, Profile, Settings, SignUp,
+    ChangePassword, ChangeProfile, ChangeSettings, DeleteAccount, Devices, LoggedIn, Login, Profile, Servers, Settings, SignUp,
 };
 use reqwest::Method;
 
@@ -28,6 +28,11 @@ impl Api {
     /// Ends this device at the server.
     pub async fn log_out(&self) -> Result<(), Error> {
         self.tell(Method::POST, "/v1/logout", None).await
+    }
+
+    /// Chat servers to connect to, best first.
+    pub async fn servers(&self) -> Result<Servers, Error> {
+        self.get("/v1/servers").await
     }
 
     /// The user's devices.

@@ -58,6 +58,27 @@ async fn many_who_find_a_token_expired_refresh_it_once_even_if_an_answer_is_lost
 }
 
 #[tokio::test]
+async fn new_tokens_that_cannot_be_stored_are_used_and_stored_later() {
+    let base = serve(move |request| {
+        if request.starts_with("POST /v1/refresh") {
+            assert!(request.contains("refresh1"), "a used token comes again: {request}");
+            return Some((200, serde_json::to_string(&tokens(2)).unwrap()));
+        }
+        let known = request.contains("access2");
+        Some(if known { (200, r#"{"devices":[]}"#.into()) } else { (401, error("token_expired")) })
+    })
+    .await;
+    let (api, store) = api(&base).await;
+    store.execute("CREATE TRIGGER full BEFORE UPDATE ON account BEGIN SELECT RAISE(FAIL, 'the disk is full'); END").await;
+    api.devices().await.unwrap();
+    api.devices().await.unwrap();
+    assert_eq!(store.account().await.unwrap().unwrap().tokens, Some(tokens(1)));
+    store.execute("DROP TRIGGER full").await;
+    api.devices().await.unwrap();
+    assert_eq!(store.account().await.unwrap().unwrap().tokens, Some(tokens(2)));
+}
+
+#[tokio::test]
 async fn a_refused_refresh_token_signs_out() {
     let base = serve(|request| {
         let code = if request.starts_with("POST /v1/refresh") { "invalid_refresh_token" } else { "token_expired" };

@@ -1,6 +1,7 @@
 //! The device's tokens, refreshed one at a time.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use banter_model::Millis;
@@ -25,11 +26,18 @@ pub(super) struct TokenKeeper {
     /// Held while refreshing: a second refresh with the same token would look like theft.
     refreshing: tokio::sync::Mutex<()>,
     store: Option<Store>,
+    /// The pair in memory is newer than the stored one, which is used up.
+    unstored: AtomicBool,
 }
 
 impl TokenKeeper {
     pub fn new(tokens: Option<Tokens>, store: Option<Store>) -> Self {
-        TokenKeeper { tokens: Mutex::new(tokens), refreshing: tokio::sync::Mutex::new(()), store }
+        TokenKeeper {
+            tokens: Mutex::new(tokens),
+            refreshing: tokio::sync::Mutex::new(()),
+            store,
+            unstored: AtomicBool::new(false),
+        }
     }
 
     fn get(&self) -> Option<Tokens> {
@@ -41,14 +49,41 @@ impl TokenKeeper {
         if let Some(store) = &self.store {
             store.save_tokens(tokens.as_ref()).await?;
         }
-        *self.tokens.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = tokens;
+        self.unstored.store(false, Ordering::Release);
+        self.keep(tokens);
         Ok(())
+    }
+
+    /// A pair that the server has just given. It is used even if it cannot be stored (the disk is full, say): the one before is used up, and
+    /// to come with it again would end the login. Storing is tried again whenever a token is asked for.
+    async fn set_refreshed(&self, tokens: Tokens) {
+        if let Err(error) = self.set(Some(tokens.clone())).await {
+            tracing::warn!(%error, "new tokens are not stored yet");
+            self.keep(Some(tokens));
+            self.unstored.store(true, Ordering::Release);
+        }
+    }
+
+    async fn store_again(&self) {
+        if self.unstored.load(Ordering::Acquire)
+            && let Some(tokens) = self.get()
+        {
+            self.set_refreshed(tokens).await;
+        }
+    }
+
+    fn keep(&self, tokens: Option<Tokens>) {
+        *self.tokens.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = tokens;
     }
 }
 
 impl Api {
     /// A token that is good for some time, refreshed if need be.
     pub async fn access_token(&self) -> Result<String, Error> {
+        if self.tokens.unstored.load(Ordering::Acquire) {
+            let _only_one = self.tokens.refreshing.lock().await;
+            self.tokens.store_again().await;
+        }
         let tokens = self.tokens.get().ok_or_else(not_logged_in)?;
         if tokens.expires_at > now() + MARGIN_MS {
             return Ok(tokens.access_token);
@@ -84,7 +119,7 @@ impl Api {
         match result {
             Ok(tokens) => {
                 let token = tokens.access_token.clone();
-                self.tokens.set(Some(tokens)).await?;
+                self.tokens.set_refreshed(tokens).await;
                 Ok(token)
             }
             Err(error) if error.code == INVALID_REFRESH_TOKEN => {

@@ -32,15 +32,7 @@ pub struct Dialer {
 impl Dialer {
     /// A dialer for `servers`, best first; an empty address, or an empty list, is where the API is.
     pub fn new(api: &Api, servers: &[ChatServer]) -> Self {
-        let address = |server: &ChatServer| match server.url.as_str() {
-            "" => Some(api.base().to_owned()),
-            url => base_of(url).ok().map(|base| base.to_string()),
-        };
-        let mut servers: Vec<String> = servers.iter().filter_map(address).collect();
-        if servers.is_empty() {
-            servers.push(api.base().to_owned());
-        }
-        Dialer { servers, at: 0, websocket_failures: 0, poll_until: None, polling: None }
+        Dialer { servers: addresses(api, servers), at: 0, websocket_failures: 0, poll_until: None, polling: None }
     }
 
     /// The server that is tried now.
@@ -59,6 +51,9 @@ impl Dialer {
             tracing::debug!(server = self.server(), %error, "no session");
             // The next one may be alive.
             self.at = (self.at + 1) % self.servers.len();
+            if self.at == 0 {
+                self.ask_again(api).await;
+            }
         }
         result
     }
@@ -73,6 +68,18 @@ impl Dialer {
     /// How long to use long polling before looking whether WebSocket gets through again.
     pub fn until_probe(&self) -> Duration {
         self.polling.unwrap_or(POLLING)
+    }
+
+    /// None of the servers works: there may be others by now. The API itself is tried again anyway.
+    async fn ask_again(&mut self, api: &Api) {
+        if self.servers.iter().all(|server| server == api.base()) {
+            return;
+        }
+        match timeout(CONNECT, api.servers()).await {
+            Ok(Ok(answer)) => self.servers = addresses(api, &answer.servers),
+            Ok(Err(error)) => tracing::debug!(%error, "no other servers"),
+            Err(_) => tracing::debug!("no other servers in time"),
+        }
     }
 
     async fn try_server(&mut self, api: &Api, since: Option<String>) -> Result<(Connection, ServerFrame), Error> {
@@ -125,6 +132,19 @@ impl Dialer {
             Err(error) => Err(Closed::broken(error)),
         }
     }
+}
+
+/// The addresses of `servers`; the API's if there is none.
+fn addresses(api: &Api, servers: &[ChatServer]) -> Vec<String> {
+    let address = |server: &ChatServer| match server.url.as_str() {
+        "" => Some(api.base().to_owned()),
+        url => base_of(url).ok().map(|base| base.to_string()),
+    };
+    let mut addresses: Vec<String> = servers.iter().filter_map(address).collect();
+    if addresses.is_empty() {
+        addresses.push(api.base().to_owned());
+    }
+    addresses
 }
 
 /// Waits for `welcome`.

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use banter_model::limits::FRAME_BYTES;
 use banter_protocol::limits::POLL_FRAMES;
 use banter_protocol::{ClientFrame, ServerFrame, close_code};
 use tokio::time::sleep;
@@ -122,7 +123,7 @@ impl Polling {
                 if self.outgoing.is_empty() {
                     return Poll::Ready(Ok(()));
                 }
-                let frames: Vec<_> = self.outgoing.drain(..self.outgoing.len().min(POLL_FRAMES)).collect();
+                let frames: Vec<_> = self.outgoing.drain(..together(&self.outgoing)).collect();
                 let (http, base, session) = (self.http.clone(), self.base.clone(), self.session.clone());
                 // Every frame may safely come twice: tags tell, and the rest only raises registers or asks.
                 let post = again(move || session::post(http.clone(), base.clone(), session.clone(), frames.clone()));
@@ -138,6 +139,19 @@ impl Polling {
             }
         }
     }
+}
+
+/// How many of these frames go into one post: what the server takes, in number and in bytes, and one at least.
+fn together(frames: &VecDeque<ClientFrame>) -> usize {
+    let mut bytes = 0;
+    for (index, frame) in frames.iter().take(POLL_FRAMES).enumerate() {
+        // Each with a comma. What cannot be encoded is refused when it is posted.
+        bytes += serde_json::to_vec(frame).map_or(0, |json| json.len()) + 1;
+        if index > 0 && bytes > FRAME_BYTES {
+            return index;
+        }
+    }
+    frames.len().min(POLL_FRAMES)
 }
 
 fn closed(error: Error) -> Closed {
@@ -159,5 +173,30 @@ async fn again<T, F: Future<Output = Result<T, Error>>>(request: impl Fn() -> F)
             }
             other => return other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use banter_model::{ConversationId, Tag, UserId};
+    use banter_protocol::frame::Send;
+
+    use super::*;
+
+    fn frames(characters: usize, count: usize) -> VecDeque<ClientFrame> {
+        let conversation = ConversationId::Direct(UserId(1), UserId(2));
+        let send = |tag| Send { tag: Tag::new(tag).unwrap(), conversation, text: "x".repeat(characters), reply_to: None };
+        (1..=count as u64).map(|tag| ClientFrame::Send(send(tag))).collect()
+    }
+
+    #[test]
+    fn a_post_holds_what_the_server_takes() {
+        assert_eq!(together(&frames(10, 3)), 3);
+        assert_eq!(together(&frames(10, POLL_FRAMES + 1)), POLL_FRAMES);
+        let long = frames(FRAME_BYTES / 3, 5);
+        let first = together(&long);
+        let bytes = serde_json::to_vec(&long.iter().take(first).collect::<Vec<_>>()).unwrap().len();
+        assert!((1..5).contains(&first) && bytes <= FRAME_BYTES, "{first} frames of {bytes} bytes");
+        assert_eq!(together(&frames(2 * FRAME_BYTES, 2)), 1, "what is too long by itself is for the server to refuse");
     }
 }

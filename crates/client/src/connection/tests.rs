@@ -184,3 +184,38 @@ async fn a_dead_server_is_passed_over() {
     assert!(dialer.dial(&api, None).await.is_err());
     assert!(dialer.dial(&api, None).await.is_ok());
 }
+
+#[tokio::test]
+async fn when_no_server_works_others_are_asked_for() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    let works = accept(|mut socket| async move {
+        read(&mut socket).await;
+        socket.send(text(&welcome(45_000))).await.unwrap();
+        std::future::pending().await
+    })
+    .await;
+    let told = format!(r#"{{"servers":[{{"url":"{works}"}}]}}"#);
+    let base = serve(move |request| match request.lines().next().unwrap() {
+        "GET /v1/servers HTTP/1.1" => {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Some((200, told.clone()))
+        }
+        _ => Some((404, "{}".into())),
+    })
+    .await;
+    let api = api(&base);
+    let gone = || async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        banter_protocol::api::ChatServer { url: format!("http://{}", listener.local_addr().unwrap()) }
+    };
+    let servers = [gone().await, gone().await];
+    let mut dialer = Dialer::new(&api, &servers);
+    assert_eq!(dialer.server(), servers[0].url);
+    assert!(dialer.dial(&api, None).await.is_err());
+    assert_eq!((dialer.server(), asked.load(Ordering::SeqCst)), (servers[1].url.as_str(), 0), "the next one may be alive");
+    assert!(dialer.dial(&api, None).await.is_err());
+    assert_eq!((dialer.server(), asked.load(Ordering::SeqCst)), (works.as_str(), 1));
+    let (_connection, frame) = dialer.dial(&api, None).await.unwrap();
+    assert_eq!(frame, welcome(45_000));
+}

@@ -87,6 +87,12 @@ impl Store {
         self.synced(&mut connection, false).await
     }
 
+    /// Runs any statement: what a disk does is played with triggers.
+    #[cfg(test)]
+    pub async fn execute(&self, statement: &'static str) {
+        sqlx::query(statement).execute(&self.writer).await.unwrap();
+    }
+
     /// Are commits of this connection to be on the disk, rather than with the operating system, when they return?
     pub(super) async fn synced(&self, connection: &mut sqlx::SqliteConnection, yes: bool) -> Result<(), Error> {
         if !self.in_memory {

@@ -1,10 +1,11 @@
 //! Asking what changed since the sync point.
 
 use banter_model::{ConversationId, Millis};
+use banter_protocol::api::Page;
 use banter_protocol::frame::SyncQuestion;
-use banter_protocol::{ClientFrame, ConversationSummary, ErrorBody};
+use banter_protocol::{ClientFrame, ConversationSummary, ErrorBody, Event};
 
-use super::effect::{Effect, Notification, Write};
+use super::effect::{Effect, Notification, Window, Write};
 use super::engine::{Engine, Timer};
 use super::state::{ConversationState, Start};
 
@@ -132,8 +133,9 @@ impl Engine {
         }
     }
 
-    fn take_summary(&mut self, now: Millis, summary: ConversationSummary, start: Start) {
+    fn take_summary(&mut self, now: Millis, mut summary: ConversationSummary, start: Start) {
         let id = summary.conversation;
+        let latest = std::mem::take(&mut summary.latest);
         let me = self.user;
         let state = self.conversations.entry(id).or_insert_with(|| ConversationState::new(id));
         if let Some(have) = state.have.filter(|have| summary.head_seq < *have && summary.member) {
@@ -143,8 +145,23 @@ impl Engine {
         state.take_in(me, summary, start);
         self.mark_changed(id);
         self.notify(Notification::Conversation { conversation: id });
+        self.take_latest(now, id, latest);
         self.want_pull(now, id);
         self.send_markers(now, id);
+    }
+
+    /// Takes in the events that came with a summary, if they go on from what the device has: a page that it need not ask for.
+    fn take_latest(&mut self, now: Millis, id: ConversationId, mut events: Vec<Event>) {
+        let Some(state) = self.conversations.get(&id) else { return };
+        let (Some(have), Some(first), Some(last)) = (state.have, events.first(), events.last()) else { return };
+        let (from, to) = (first.seq, last.seq);
+        let whole = events.iter().zip(from..).all(|(event, seq)| event.seq == seq);
+        if !whole || from > have + 1 || to <= have {
+            return;
+        }
+        events.retain(|event| event.seq > have);
+        let page = Page { events, from: have + 1, to, head_seq: state.reaches, first_seq: state.first_seq };
+        self.take_page(now, id, Window::After(have), page);
     }
 
     /// What was written to before the first sync: a direct conversation that the server did not list has no events.

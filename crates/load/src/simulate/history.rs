@@ -216,3 +216,20 @@ impl Mutation {
         steps
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use banter_store::behaviour;
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn the_simulated_store_is_one_for_replays() {
+        let shared = Arc::new(Shared::new(1, Mutation::None, false));
+        shared.lock().alone = true;
+        let history = SimulatedHistory { shared, life: 1 };
+        behaviour::history::replays(&history, behaviour::seed()).now_or_never().unwrap();
+        assert_eq!(history.shared.lock().wrong, None);
+    }
+}

@@ -67,6 +67,14 @@ struct SyncAnswer {
 struct Changed {
     conversation: ConversationId,
     head_seq: Seq,
+    #[serde(default)]
+    latest: Vec<Latest>,
+}
+
+/// An event that came with the answer.
+#[derive(Deserialize)]
+struct Latest {
+    seq: Seq,
 }
 
 #[derive(Deserialize)]
@@ -389,11 +397,19 @@ impl Devices {
     fn synced(&mut self, index: usize, json: &[u8]) -> Result<()> {
         let SyncAnswer { conversations, more } = serde_json::from_slice(json)?;
         self.seen.sync_bytes += json.len() as u64;
-        let gaps = conversations.into_iter().filter_map(|Changed { conversation, head_seq: head }| {
-            let after = self.shared.layout.known(conversation);
-            (head > after).then_some(Gap { conversation, after, head })
-        });
-        let gaps: Vec<Gap> = gaps.collect();
+        let (mut gaps, mut came) = (Vec::new(), 0);
+        for Changed { conversation, head_seq: head, latest } in conversations {
+            let mut after = self.shared.layout.known(conversation);
+            for Latest { seq } in latest {
+                let next = u64::from(seq == after + 1);
+                (after, came) = (after + next, came + next);
+            }
+            if head > after {
+                gaps.push(Gap { conversation, after, head });
+            }
+        }
+        self.devices[index].pulled += came;
+        self.seen.events += came;
         let token = self.token(index);
         let pulling = self.devices[index].pulling.get_or_insert_with(|| Box::new(Pulling::new(token)));
         pulling.gaps.extend(gaps);

@@ -72,6 +72,14 @@ pub struct ChatServer {
     pub url: String,
 }
 
+/// The answer to `GET /v1/servers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+pub struct Servers {
+    /// Chat servers to connect to, best first.
+    pub servers: Vec<ChatServer>,
+}
+
 /// `POST /v1/refresh`. Answers with [`Tokens`].
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use banter_model::discovery::ClientPlace;
 use banter_model::limits::{DEVICES_PER_USER, SYNC_CONVERSATIONS};
 use banter_model::name::{InvalidName, check_display_name, check_password, normalise_handle};
 use banter_model::{Action, ConversationId, DeviceId, Refusal, UserId};
@@ -12,14 +13,12 @@ use banter_protocol::frame::{AccountPart, PresenceState, UserPresence};
 use banter_protocol::{ErrorCode, ServerFrame};
 use banter_store::directory::{Device, DirectoryError, FriendState, NewUser, Rotation};
 
-use super::devices::sign_out;
-use super::discovery::chat_servers;
+use super::discovery::{At, chat_servers};
 use super::errors::ApiError;
 use super::extract::{Authenticated, From, Json};
 use crate::auth::refresh_tokens::REFRESH_LEEWAY_MS;
 use crate::clock::now;
 use crate::node::Node;
-use crate::rate_limit::ClientAddress;
 use crate::worker::Failure;
 
 /// Sign up: makes an account and logs in.
@@ -29,6 +28,7 @@ use crate::worker::Failure;
 pub(super) async fn sign_up(
     State(node): State<Arc<Node>>,
     From(address): From,
+    At(place): At,
     Json(wish): Json<SignUp>,
 ) -> Result<(StatusCode, Json<LoggedIn>), ApiError> {
     let handle = normalise_handle(&wish.handle)?;
@@ -45,7 +45,7 @@ pub(super) async fn sign_up(
     let user = UserId(node.ids.next().await?);
     let new = NewUser { id: user, handle, display_name, password_hash, created_at: now() };
     node.directory.create_user(new).await?;
-    Ok((StatusCode::CREATED, Json(log_in(&node, user, device_name, address).await?)))
+    Ok((StatusCode::CREATED, Json(log_in(&node, user, device_name, &place).await?)))
 }
 
 /// Log in on a new device.
@@ -55,6 +55,7 @@ pub(super) async fn sign_up(
 pub(super) async fn login(
     State(node): State<Arc<Node>>,
     From(address): From,
+    At(place): At,
     Json(wish): Json<Login>,
 ) -> Result<Json<LoggedIn>, ApiError> {
     let device_name = device_name(wish.device_name)?;
@@ -65,11 +66,11 @@ pub(super) async fn login(
     let hash = node.directory.password_hash(user.unwrap_or_default()).await?;
     let right = node.passwords.verify(wish.password, hash.clone()).await?;
     let user = user.filter(|_| right).ok_or_else(wrong_credentials)?;
-    let logged_in = log_in(&node, user, device_name, address).await?;
+    let logged_in = log_in(&node, user, device_name, &place).await?;
     // A password changed meanwhile logs out the devices that it finds, and this one may have come after.
     if node.directory.password_hash(user).await? != hash {
         node.directory.delete_device(user, logged_in.device, now()).await?;
-        sign_out(&node, user, &[logged_in.device]);
+        node.notices.sign_out(user, &[logged_in.device]);
         return Err(wrong_credentials());
     }
     Ok(Json(logged_in))
@@ -92,7 +93,7 @@ pub(super) async fn refresh(
         Rotation::Rotated { user, generation } => Ok(Json(tokens(&node, user, device, generation))),
         Rotation::Reused { user } => {
             tracing::warn!(%user, %device, "a refresh token was used twice: the device is revoked");
-            sign_out(&node, user, &[device]);
+            node.notices.sign_out(user, &[device]);
             Err(invalid("the refresh token was used before, so its device was revoked: log in".to_owned()))
         }
         Rotation::Unknown => Err(invalid("the device of the refresh token was logged out: log in".to_owned())),
@@ -103,7 +104,7 @@ pub(super) async fn refresh(
 #[utoipa::path(post, path = "/v1/logout", tag = "accounts", responses((status = 204)))]
 pub(super) async fn logout(State(node): State<Arc<Node>>, who: Authenticated) -> Result<StatusCode, ApiError> {
     node.directory.delete_device(who.user, who.device, now()).await?;
-    sign_out(&node, who.user, &[who.device]);
+    node.notices.sign_out(who.user, &[who.device]);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -121,7 +122,7 @@ pub(super) async fn change_password(
     let hash = node.passwords.hash(wish.new).await?;
     node.directory.set_password_hash(who.user, &hash).await?;
     let removed = node.directory.delete_other_devices(who.user, Some(who.device), now()).await?;
-    sign_out(&node, who.user, &removed);
+    node.notices.sign_out(who.user, &removed);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -140,33 +141,32 @@ pub(super) async fn delete_account(
     let acquaintances = node.directory.friends(user).await?;
     let deleted_at = now();
     node.directory.delete_user(user, deleted_at).await?;
-    node.relations.forget(user);
+    node.notices.forget(&[user]);
     // Asked afterwards: a login at the same moment is among them.
     let removed = node.directory.removed_devices(deleted_at).await?;
     let devices: Vec<_> = removed.into_iter().filter(|(_, owner, _)| *owner == user).map(|(device, ..)| device).collect();
-    sign_out(&node, user, &devices);
+    node.notices.sign_out(user, &devices);
     // A friend may have added the user to a group in between. Now that the user is gone, nobody can any more.
     leave_all_groups(&node, user, device).await?;
     // The directory does not know any more who the friends were, so they are told from here.
     let hidden = UserPresence { user, state: PresenceState::Hidden, last_seen: None };
-    for (other, state) in acquaintances {
-        node.hub.send_to_user(other.id, &ServerFrame::Account { changed: AccountPart::Friends }, None);
-        if state == FriendState::Friends {
-            node.hub.send_to_user(other.id, &ServerFrame::Presence { users: vec![hidden.clone()] }, None);
-        }
-    }
+    let all: Vec<UserId> = acquaintances.iter().map(|(other, _)| other.id).collect();
+    node.notices.tell(&all, &ServerFrame::Account { changed: AccountPart::Friends }, None);
+    let friends = acquaintances.iter().filter(|(_, state)| *state == FriendState::Friends);
+    let friends: Vec<UserId> = friends.map(|(other, _)| other.id).collect();
+    node.notices.tell(&friends, &ServerFrame::Presence { users: vec![hidden] }, None);
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Makes a device and its tokens.
-async fn log_in(node: &Node, user: UserId, name: String, address: ClientAddress) -> Result<LoggedIn, ApiError> {
+async fn log_in(node: &Node, user: UserId, name: String, place: &ClientPlace) -> Result<LoggedIn, ApiError> {
     let device = DeviceId(node.ids.next().await?);
     let now = now();
     let new = Device { id: device, user, name, created_at: now, used_at: now };
     let removed = node.directory.create_device(new, DEVICES_PER_USER).await?;
-    sign_out(node, user, &removed);
+    node.notices.sign_out(user, &removed);
     // A new device has the first generation of refresh tokens.
-    Ok(LoggedIn { user, device, tokens: tokens(node, user, device, 1), servers: chat_servers(node, address) })
+    Ok(LoggedIn { user, device, tokens: tokens(node, user, device, 1), servers: chat_servers(node, place) })
 }
 
 fn tokens(node: &Node, user: UserId, device: DeviceId, generation: u64) -> Tokens {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use banter_model::UserId;
-use banter_protocol::ServerFrame;
 use banter_protocol::api::Blocks;
 use banter_protocol::frame::AccountPart;
 
@@ -69,8 +68,7 @@ pub(super) async fn unblock(
 }
 
 fn block_changed(node: &Node, user: UserId, other: UserId) {
-    node.relations.forget(user);
-    node.relations.forget(other);
+    node.notices.forget(&[user, other]);
     node.presence.audience_changed(user);
-    node.hub.send_to_user(user, &ServerFrame::Account { changed: AccountPart::Blocks }, None);
+    node.notices.account(user, AccountPart::Blocks);
 }

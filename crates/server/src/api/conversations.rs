@@ -9,6 +9,7 @@ use banter_protocol::api::{Conversations, MarkRead, Markers, ReadMarker};
 
 use super::errors::ApiError;
 use super::extract::{Authenticated, Json, Path, Query};
+use crate::conversations::ReadingError;
 use crate::conversations::sync_point::More;
 use crate::conversations::{listing, markers as reading_markers, receipts, summary, sync};
 use crate::node::Node;
@@ -40,7 +41,7 @@ pub(super) async fn conversations(
             let More { after, point } = sync::read_more(&node, &text)?;
             (Some(after), point)
         }
-        None => (None, sync::current_point(&node)),
+        None => (None, node.points.current(None).await.map_err(ReadingError::from)?),
     };
     let part = listing::part(&node, who.user, None, after).await?;
     let more = part.more.map(|after| More { after, point }.encode());

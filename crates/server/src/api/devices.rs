@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use banter_model::{DeviceId, UserId};
+use banter_model::DeviceId;
+use banter_protocol::ErrorCode;
 use banter_protocol::api::{Device, Devices};
-use banter_protocol::frame::AccountPart;
-use banter_protocol::{ErrorCode, ServerFrame};
 
 use super::errors::ApiError;
 use super::extract::{Authenticated, Json, Path};
@@ -44,19 +43,6 @@ pub(super) async fn revoke_device(
     if !node.directory.delete_device(who.user, device, now()).await? {
         return Err(ApiError::new(ErrorCode::UnknownDevice, "you have no such device"));
     }
-    sign_out(&node, who.user, &[device]);
+    node.notices.sign_out(who.user, &[device]);
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Devices that the directory has removed: their tokens are refused from now on, their sessions end, the others are told.
-pub(super) fn sign_out(node: &Node, user: UserId, devices: &[DeviceId]) {
-    let now = now();
-    for device in devices {
-        // In this order: a session that opens at the same time finds the device removed, or is found by the hub.
-        node.removed_devices.insert(*device, now);
-        node.hub.sign_out(user, *device);
-    }
-    if !devices.is_empty() {
-        node.hub.send_to_user(user, &ServerFrame::Account { changed: AccountPart::Devices }, None);
-    }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use banter_model::UserId;
+use banter_protocol::ErrorCode;
 use banter_protocol::api::{Friends, Friendship, FriendshipState};
 use banter_protocol::frame::AccountPart;
-use banter_protocol::{ErrorCode, ServerFrame};
 use banter_store::directory::{FriendState, Relation};
 
 use super::errors::ApiError;
@@ -116,8 +116,7 @@ pub(super) async fn relation_to(node: &Node, user: UserId, other: UserId) -> Res
 
 /// A friendship or request between the two came or went.
 pub(super) fn friendship_changed(node: &Node, user: UserId, other: UserId) {
-    node.relations.forget(user);
-    node.relations.forget(other);
+    node.notices.forget(&[user, other]);
     node.presence.audience_changed(user);
     node.presence.audience_changed(other);
     tell_both(node, user, other);
@@ -125,6 +124,6 @@ pub(super) fn friendship_changed(node: &Node, user: UserId, other: UserId) {
 
 fn tell_both(node: &Node, user: UserId, other: UserId) {
     for user in [user, other] {
-        node.hub.send_to_user(user, &ServerFrame::Account { changed: AccountPart::Friends }, None);
+        node.notices.account(user, AccountPart::Friends);
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use banter_model::UserId;
 use banter_model::name::{check_about, check_display_name, normalise_handle};
+use banter_protocol::ErrorCode;
 use banter_protocol::api::{Audience, ChangeProfile, ChangeSettings, Profile, Profiles, Settings, Writers};
 use banter_protocol::frame::AccountPart;
-use banter_protocol::{ErrorCode, ServerFrame};
 use banter_store::directory::{self, User};
 
 use super::errors::ApiError;
@@ -42,7 +42,7 @@ pub(super) async fn change_profile(
     }
     if change.display_name.is_some() || change.about.is_some() {
         node.directory.set_profile(who.user, change.display_name.as_deref(), change.about.as_deref()).await?;
-        node.hub.send_to_user(who.user, &ServerFrame::Account { changed: AccountPart::Profile }, None);
+        node.notices.account(who.user, AccountPart::Profile);
     }
     Ok(Json(existing(&node, who.user).await?))
 }
@@ -74,11 +74,11 @@ pub(super) async fn change_settings(
     };
     if after != before {
         node.directory.set_settings(who.user, after).await?;
-        node.relations.forget(who.user);
+        node.notices.forget(&[who.user]);
         if after.presence != before.presence {
             node.presence.audience_changed(who.user);
         }
-        node.hub.send_to_user(who.user, &ServerFrame::Account { changed: AccountPart::Settings }, None);
+        node.notices.account(who.user, AccountPart::Settings);
     }
     Ok(Json(on_the_wire(after)))
 }

@@ -9,8 +9,11 @@ use parking_lot::RwLock;
 
 use super::tokens::ACCESS_TOKEN_MS;
 
+/// How far apart the clocks of two nodes may be, in milliseconds.
+pub const CLOCKS_DIFFER_MS: Millis = 60_000;
+
 /// How long a removed device is remembered, in milliseconds: the life of its last token, and a minute for clocks that differ.
-const REMEMBERED_MS: Millis = ACCESS_TOKEN_MS + 60_000;
+const REMEMBERED_MS: Millis = ACCESS_TOKEN_MS + CLOCKS_DIFFER_MS;
 
 /// The devices that were removed within the life of an access token.
 ///

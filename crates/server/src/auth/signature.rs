@@ -10,11 +10,11 @@ const SIGNATURE: usize = 32;
 
 /// Signs payloads of one kind of token.
 #[derive(Clone)]
-pub(super) struct Signer(Hmac<Sha256>);
+pub(crate) struct Signer(Hmac<Sha256>);
 
 impl Signer {
     /// A signer with the server's secret key. `purpose` is signed too, so that a token of one kind is never one of another.
-    pub(super) fn new(key: &[u8; 32], purpose: &[u8]) -> Self {
+    pub(crate) fn new(key: &[u8; 32], purpose: &[u8]) -> Self {
         // HMAC takes keys of every length.
         let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");
         mac.update(purpose);
@@ -23,7 +23,7 @@ impl Signer {
     }
 
     /// `payload` and its signature as text.
-    pub(super) fn sign(&self, payload: &[u8]) -> String {
+    pub(crate) fn sign(&self, payload: &[u8]) -> String {
         let mut mac = self.0.clone();
         mac.update(payload);
         let mut bytes = payload.to_vec();
@@ -32,7 +32,7 @@ impl Signer {
     }
 
     /// The payload of `token`, if it has `LENGTH` bytes and was signed with this key for this purpose. Compares in constant time.
-    pub(super) fn check<const LENGTH: usize>(&self, token: &str) -> Option<[u8; LENGTH]> {
+    pub(crate) fn check<const LENGTH: usize>(&self, token: &str) -> Option<[u8; LENGTH]> {
         // A hostile text of a megabyte is not even decoded.
         if token.len() != ((LENGTH + SIGNATURE) * 4).div_ceil(3) {
             return None;

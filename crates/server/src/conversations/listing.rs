@@ -7,7 +7,7 @@ use banter_protocol::ConversationSummary;
 use banter_store::history::{Listed, Progress};
 
 use super::ReadingError;
-use super::summary::summary_of;
+use super::summary::{latest, summary_of};
 use super::sync_point::SyncPoint;
 use super::view::View;
 use crate::node::Node;
@@ -41,7 +41,7 @@ pub async fn part(
     // Nobody closes the semaphore.
     let _place = node.listings.acquire().await;
     if let Some(since) = since
-        && let Some(candidates) = node.recent.since(user, since, SLACK_MS)
+        && let Some(candidates) = node.points.since(user, since, SLACK_MS)
     {
         return part_of(node, user, since, after, candidates).await;
     }
@@ -110,13 +110,19 @@ async fn changed(
     listed: Listed,
 ) -> Result<Option<ConversationSummary>, ReadingError> {
     let Listed { conversation: id, membership, head: Some(head), progress, peer } = listed else { return Ok(None) };
+    let mut happened_since = None;
     if let Some(since) = since {
         let known = since.positions[partition_of(id, since.positions.len() as u32) as usize];
         let moved = |progress: &Progress| progress.changed_at + SLACK_MS >= since.at;
         if head.position <= known && !moved(&progress) && !peer.as_ref().is_some_and(moved) {
             return Ok(None);
         }
+        happened_since = (head.position > known).then_some(since.at);
     }
     let view = View::of(&*node.history, user, id, membership, head).await?;
-    summary_of(node, &view, progress, peer).await.map(Some)
+    let mut summary = summary_of(node, &view, progress, peer).await?;
+    if let Some(since) = happened_since {
+        summary.latest = latest(node, &view, since.saturating_sub(SLACK_MS)).await?;
+    }
+    Ok(Some(summary))
 }

@@ -32,13 +32,11 @@ pub async fn mark_read(
     let advanced = advance_read(&*node.history, user, conversation, seq).await?;
     let read = advanced.read();
     if advanced.grew {
-        node.recent.note_register(conversation, [user].into_iter().chain(conversation.peer_of(user)), clock::now());
+        node.points.note_register(conversation, [user].into_iter().chain(conversation.peer_of(user)), clock::now());
         let frame = ServerFrame::Read { conversation, user, seq: read.seq, ordinal: read.ordinal };
-        node.hub.send_to_user(user, &frame, except);
+        node.notices.tell(&[user], &frame, except);
         if advanced.view.is_member() {
-            for member in others_who_show_reading(node, user, conversation).await? {
-                node.hub.send_to_user(member, &frame, None);
-            }
+            node.notices.tell(&others_who_show_reading(node, user, conversation).await?, &frame, None);
         }
     }
     Ok(ReadMarker { read, unread: advanced.view.unread(read) })
@@ -49,9 +47,9 @@ pub async fn mark_read(
 pub async fn delivered(node: &Node, user: UserId, conversation: ConversationId, seq: Seq) -> Result<(), ErrorBody> {
     let advanced = advance_delivered(&*node.history, user, conversation, seq).await.map_err(|error| error.body())?;
     if let Some(peer) = conversation.peer_of(user).filter(|_| advanced.grew) {
-        node.recent.note_register(conversation, [user, peer], clock::now());
+        node.points.note_register(conversation, [user, peer], clock::now());
         let frame = ServerFrame::Delivered { conversation, user, seq: advanced.progress.delivered };
-        node.hub.send_to_user(peer, &frame, None);
+        node.notices.tell(&[peer], &frame, None);
     }
     Ok(())
 }

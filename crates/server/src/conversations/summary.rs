@@ -1,10 +1,10 @@
 //! One conversation of a user's, as it stands.
 
 use banter_model::marker::read_up_to;
-use banter_model::{ConversationId, Event, EventBody, UserId};
-use banter_protocol::ConversationSummary;
-use banter_protocol::limits::PREVIEW_CHARACTERS;
+use banter_model::{ConversationId, Event, EventBody, Millis, UserId};
+use banter_protocol::limits::{LATEST_BYTES, LATEST_EVENTS, PREVIEW_CHARACTERS};
 use banter_protocol::sync::{Group, GroupMember, Peer, Preview};
+use banter_protocol::{ConversationSummary, Event as WireEvent};
 use banter_store::history::{Order, PageSize, Progress};
 
 use super::ReadingError;
@@ -57,7 +57,24 @@ pub(super) async fn summary_of(
         preview: preview(node, view).await?,
         group: group(node, view).await?,
         peer,
+        latest: Vec::new(),
     })
+}
+
+/// The latest events that the user sees, from about the time `since` on: a device that was in sync then lacks no more. One that lacks
+/// more notices, and asks for it.
+pub(super) async fn latest(node: &Node, view: &View, since: Millis) -> Result<Vec<WireEvent>, ReadingError> {
+    let size = PageSize { events: LATEST_EVENTS, bytes: LATEST_BYTES };
+    let Some((first, last)) = view.membership.visible_ranges(view.head.seq).next_back() else { return Ok(Vec::new()) };
+    let first = first.max((last + 1).saturating_sub(LATEST_EVENTS as u64));
+    let mut events = node.history.events(view.conversation, first, last, Order::NewestFirst, size).await?;
+    events.truncate(events.iter().take_while(|event| event.at >= since).count());
+    // A store gives at least one event, whatever its size.
+    if events.iter().map(|event| event.body.text_bytes()).sum::<usize>() > LATEST_BYTES {
+        return Ok(Vec::new());
+    }
+    events.reverse();
+    Ok(events.into_iter().map(|event| view.membership.as_seen(event).into()).collect())
 }
 
 async fn peer_of(node: &Node, view: &View, peer: UserId, progress: Progress) -> Result<Peer, ReadingError> {

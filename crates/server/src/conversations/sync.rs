@@ -7,7 +7,6 @@ use banter_protocol::{ErrorBody, ServerFrame};
 use super::ReadingError;
 use super::listing::{Part, part};
 use super::sync_point::{More, SyncPoint};
-use crate::clock::now;
 use crate::node::Node;
 
 /// Answers a sync question of `user`: a [`ServerFrame::Sync`], or why not (a point or `more` that this server never gave).
@@ -17,21 +16,18 @@ pub async fn answer(node: &Node, user: UserId, question: &SyncQuestion) -> Resul
 }
 
 async fn sync(node: &Node, user: UserId, question: &SyncQuestion) -> Result<ServerFrame, ReadingError> {
-    let more = question.more.as_deref().map(|text| read_more(node, text)).transpose()?;
-    let (after, point) = match more {
-        Some(More { after, point }) => (Some(after), point),
-        None => (None, current_point(node)),
-    };
     let since = question.since.as_deref().map(|text| read_point(node, text)).transpose()?;
-    let since = since.filter(|since| !is_ahead(since, &point));
+    let (after, point) = match question.more.as_deref() {
+        Some(text) => {
+            let More { after, point } = read_more(node, text)?;
+            (Some(after), point)
+        }
+        None => (None, node.points.current(since.as_ref()).await?),
+    };
+    let since = since.filter(|since| !since.is_ahead_of(&point));
     let Part { conversations, more } = part(node, user, since.as_ref(), after).await?;
     let more = more.map(|after| More { after, point: point.clone() }.encode());
     Ok(ServerFrame::Sync { conversations, point: point.encode(), more })
-}
-
-/// How far the partitions are now. Taken before anything else is read: what comes later is in the next answer.
-pub fn current_point(node: &Node) -> SyncPoint {
-    node.recent.point(now())
 }
 
 /// Reads the `more` of a part, for a listing of this installation.
@@ -43,9 +39,4 @@ pub fn read_more(node: &Node, text: &str) -> Result<More, ReadingError> {
 fn read_point(node: &Node, text: &str) -> Result<SyncPoint, ReadingError> {
     let point = SyncPoint::decode(text).filter(|point| point.positions.len() == node.queue.partitions() as usize);
     point.ok_or_else(|| ReadingError::InvalidParameter("`since` is not a sync point that this server gave".to_owned()))
-}
-
-/// Is `since` from a future of the history, which was put back to an earlier state then? Everything is told anew.
-fn is_ahead(since: &SyncPoint, point: &SyncPoint) -> bool {
-    since.positions.iter().zip(&point.positions).any(|(known, stored)| known > stored)
 }

@@ -28,6 +28,11 @@ pub struct More {
 }
 
 impl SyncPoint {
+    /// Is it from a future of the history, which is at `point`?
+    pub fn is_ahead_of(&self, point: &SyncPoint) -> bool {
+        self.positions.iter().zip(&point.positions).any(|(known, stored)| known > stored)
+    }
+
     /// As text.
     pub fn encode(&self) -> String {
         let mut bytes = vec![VERSION];

@@ -13,7 +13,7 @@ impl Delivery for Gateway {
         let Applied { partition, stored_up_to, outcomes } = round;
         let batches = Batch::of_round(outcomes, |outcome| self.reply(outcome));
         if let Some(position) = stored_up_to {
-            self.node.recent.note(partition, position, batches.iter().filter_map(Batch::happened), clock::now());
+            self.node.points.note(partition, position, batches.iter().filter_map(Batch::happened), clock::now());
         }
         for batch in batches {
             self.hand_out(batch);

@@ -44,6 +44,19 @@ impl EncodedFrame {
         EncodedFrame { bytes: Bytes::from(buffer).slice(start..), header: length as u8 }
     }
 
+    /// A frame from another node, as [`EncodedFrame::socket_bytes`] gave it there. The bytes are copied: a frame that waits keeps
+    /// nothing else alive. `None` when they are no unmasked frame with just its payload.
+    pub fn from_socket_bytes(bytes: &[u8]) -> Option<Self> {
+        let (short, masked) = (bytes.get(1)? & 0x7f, bytes[1] & 0x80 != 0);
+        let (header, payload) = match short {
+            126 => (4, u64::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?))),
+            127 => (10, u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)),
+            short => (2, u64::from(short)),
+        };
+        let whole = (bytes.len() as u64).checked_sub(header) == Some(payload);
+        (whole && !masked).then(|| EncodedFrame { bytes: Bytes::copy_from_slice(bytes), header: header as u8 })
+    }
+
     /// Header and payload, for a WebSocket.
     pub fn socket_bytes(&self) -> &Bytes {
         &self.bytes
@@ -58,6 +71,19 @@ impl EncodedFrame {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_travel_whole() {
+        for length in [0, 125, 126, 65_535, 65_536] {
+            let frame = EncodedFrame::new(&ServerFrame::Bye { code: 1001, message: "x".repeat(length) });
+            assert_eq!(EncodedFrame::from_socket_bytes(frame.socket_bytes()), Some(frame.clone()));
+            let cut = &frame.socket_bytes()[..frame.socket_bytes().len() - 1];
+            assert_eq!(EncodedFrame::from_socket_bytes(cut), None);
+        }
+        for wrong in [&[][..], &[0x81], &[0x81, 0x80], &[0x81, 126, 0], &[0x81, 127, 0, 0, 0]] {
+            assert_eq!(EncodedFrame::from_socket_bytes(wrong), None);
+        }
+    }
 
     #[test]
     fn header_and_payload() {

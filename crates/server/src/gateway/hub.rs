@@ -87,13 +87,6 @@ impl Hub {
         }
     }
 
-    /// Sends `frame` to every session of `user` but the one with the number `except`. Encoded once, and only if there is one.
-    pub fn send_to_user(&self, user: UserId, frame: &ServerFrame, except: Option<u64>) {
-        if self.has_session(user) {
-            self.send_encoded(user, &self.encode(frame), except);
-        }
-    }
-
     /// The sessions of `user`, as they are now.
     pub fn sessions(&self, user: UserId) -> Sessions {
         self.shard(user).lock().get(&user).cloned().unwrap_or_default()
@@ -134,6 +127,25 @@ impl Hub {
         let shard = self.shard(user).lock();
         for session in shard.get(&user).into_iter().flatten().filter(|session| session.device == device) {
             session.end(end);
+        }
+    }
+
+    /// All sessions of `user` may have missed something.
+    pub fn resync(&self, user: UserId) {
+        let resync = self.encode(&ServerFrame::Resync {});
+        self.sessions(user).iter().for_each(|session| self.count(session.resync(&resync)));
+    }
+
+    /// All sessions may have missed something.
+    pub fn resync_all(&self) {
+        let resync = self.encode(&ServerFrame::Resync {});
+        self.for_each(|session| self.count(session.resync(&resync)));
+    }
+
+    /// Calls `each` with every user that has sessions, a shard at a time.
+    pub fn for_each_user(&self, mut each: impl FnMut(UserId)) {
+        for shard in &self.shards {
+            shard.lock().keys().copied().for_each(&mut each);
         }
     }
 
@@ -192,7 +204,7 @@ mod tests {
         let hub = hub();
         let (phone, _) = open(&hub, 1, 10);
         let (desk, _) = open(&hub, 1, 11);
-        hub.send_to_user(UserId(1), &ServerFrame::Pong {}, Some(phone.number));
+        hub.send_encoded(UserId(1), &hub.encode(&ServerFrame::Pong {}), Some(phone.number));
         assert!(!phone.has_frames() && desk.has_frames());
     }
 

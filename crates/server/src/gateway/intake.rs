@@ -315,11 +315,8 @@ impl Gateway {
                     _ => return,
                 },
             };
-            let mut frame = None;
-            for other in others.into_iter().filter(|other| *other != user && node.hub.has_session(*other)) {
-                let frame = frame.get_or_insert_with(|| node.hub.encode(&ServerFrame::Typing { conversation, user }));
-                node.hub.send_encoded(other, frame, None);
-            }
+            let others: Vec<UserId> = others.into_iter().filter(|other| *other != user).collect();
+            node.notices.mention(&others, &ServerFrame::Typing { conversation, user });
         })
     }
 

@@ -99,9 +99,19 @@ impl Gateway {
             self.forget(&session);
             return Err(Rejected::SIGNED_OUT);
         }
-        let waiting = since.map(|since| -> Waiting {
-            let (gateway, session) = (self.clone(), session.clone());
-            Box::pin(async move {
+        let listed = node.presence.listed(access.user);
+        if since.is_none() && listed.is_none() {
+            return Ok((session, None));
+        }
+        let (gateway, opened) = (self.clone(), session.clone());
+        let waiting: Waiting = Box::pin(async move {
+            if let Some(listed) = listed {
+                // Before anything is looked up for it: what comes later finds the session. One for which that takes too long, or fails,
+                // is told to look again when it is listed.
+                listed.await;
+            }
+            if let Some(since) = since {
+                let session = opened;
                 let question = SyncQuestion { since, more: None };
                 match sync::answer(&gateway.node, session.user, &question).await {
                     Ok(answer) => gateway.give(&session, &answer),
@@ -110,9 +120,9 @@ impl Gateway {
                         gateway.give(&session, &ServerFrame::Error { code, message, tag: None, conversation: None, retry_after });
                     }
                 }
-            })
+            }
         });
-        Ok((session, waiting))
+        Ok((session, Some(waiting)))
     }
 
     /// A session is over: nothing is delivered to it any more.

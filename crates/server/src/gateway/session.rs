@@ -154,6 +154,21 @@ impl Session {
         all
     }
 
+    /// The session may have missed something: all there is for it now is `resync`, and it asks again for what is unanswered.
+    pub fn resync(&self, resync: &EncodedFrame) -> Pushed {
+        let mut outbox = self.outbox.lock();
+        if outbox.end.is_some() || outbox.overflowed {
+            return Pushed::Dropped;
+        }
+        outbox.frames = VecDeque::from([resync.clone()]);
+        outbox.bytes = 0;
+        outbox.overflowed = true;
+        drop(outbox);
+        self.unanswered.store(0, Ordering::Release);
+        self.waker.wake();
+        Pushed::Overflowed
+    }
+
     /// Takes at most `limit` of the frames that wait, and says how the session ends, if it is to end after them.
     pub fn take(&self, limit: usize) -> (VecDeque<EncodedFrame>, Option<End>) {
         let mut outbox = self.outbox.lock();
@@ -220,8 +235,10 @@ impl Session {
 
     /// A command of this session, of this weight, was answered.
     pub fn answered(&self, weight: u32) {
-        let before = self.unanswered.fetch_sub(weight, Ordering::AcqRel);
-        if before >= UNANSWERED_PER_SESSION && before - weight < UNANSWERED_PER_SESSION {
+        // An answer may come after all to what a resync counted as lost.
+        let less = |before: u32| Some(before.saturating_sub(weight));
+        let before = self.unanswered.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).unwrap_or(0);
+        if before >= UNANSWERED_PER_SESSION && before.saturating_sub(weight) < UNANSWERED_PER_SESSION {
             self.waker.wake();
         }
     }
@@ -279,6 +296,20 @@ mod tests {
         assert_eq!(frames.len(), 1);
         assert_eq!(frames[0].json(), br#"{"type":"resync"}"#);
         assert_eq!(session.push(frame("x")), Pushed::Queued, "after the resync was taken, frames come again");
+    }
+
+    #[test]
+    fn a_resync_takes_the_place_of_what_waits_and_of_answers() {
+        let (session, resync) = (session(), EncodedFrame::new(&ServerFrame::Resync {}));
+        session.asked(UNANSWERED_PER_SESSION);
+        session.push(frame("a"));
+        assert_eq!(session.resync(&resync), Pushed::Overflowed);
+        assert_eq!((session.resync(&resync), session.push(frame("b"))), (Pushed::Dropped, Pushed::Dropped));
+        assert!(session.may_ask());
+        session.answered(1);
+        assert!(session.may_ask(), "a late answer counts for nothing");
+        assert_eq!(session.take(OUTBOX_FRAMES).0, [resync]);
+        assert_eq!(session.push(frame("c")), Pushed::Queued);
     }
 
     /// Counts how often it is woken.

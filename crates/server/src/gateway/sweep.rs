@@ -12,6 +12,8 @@ use crate::gateway::session::{End, Session, Transport};
 
 /// How often sessions are looked at.
 const INTERVAL: Duration = Duration::from_secs(5);
+/// The pause between two waves of sessions that are sent elsewhere.
+const WAVE: Duration = Duration::from_millis(100);
 /// A session that takes nothing for this long, while something waits for it, is closed. In seconds.
 const BLOCKED_SECONDS: u32 = 30;
 /// A polling session that has ended is kept this long for a last poll. In seconds.
@@ -45,6 +47,26 @@ impl Gateway {
         });
         for end in over.iter().filter_map(|session| session.ending()) {
             self.node.metrics.closed(end.code);
+        }
+    }
+
+    /// Sends the sessions to other gateways, since this one is about to stop: no more begin, and those there are end one after the other
+    /// over most of `time`. Returns when all are gone, or the time is over.
+    pub async fn drain(&self, time: Duration) {
+        self.ending.store(true, Ordering::Release);
+        self.node.cluster.update(&|condition| condition.draining = true);
+        let end = End { code: close_code::GOING_AWAY, message: "this server is about to stop: others take over" };
+        let mut sessions = Vec::new();
+        self.node.hub.for_each(|session| sessions.push(Arc::downgrade(session)));
+        let deadline = tokio::time::Instant::now() + time;
+        let waves = u32::try_from((time / 2).div_duration_f64(WAVE) as u64).unwrap_or(u32::MAX).max(1);
+        let each = sessions.len().div_ceil(waves as usize).max(1);
+        for wave in sessions.chunks(each) {
+            wave.iter().filter_map(std::sync::Weak::upgrade).for_each(|session| session.end(end));
+            tokio::time::sleep(WAVE).await;
+        }
+        while !self.is_empty() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(WAVE).await;
         }
     }
 

@@ -18,6 +18,11 @@ impl ClientAddress {
         })
     }
 
+    /// The address; of IPv6 its first half.
+    pub fn ip(self) -> IpAddr {
+        self.0
+    }
+
     /// Where a request comes from: the peer, or what a trusted proxy in between wrote. Of several entries the last counts: it was
     /// written by the proxy next to us, the others may be the client's invention.
     pub fn from_request(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: Option<ProxyHeader>) -> Self {

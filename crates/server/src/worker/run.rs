@@ -144,7 +144,7 @@ impl Worker {
                     tracing::warn!(partition = self.reader.partition(), %interruption, "a round is tried again");
                     self.metrics.rounds_repeated.inc();
                     // What of it was stored nobody knows, and another worker may be ahead: the heads that are stored say what
-                    // is still to be done.
+                    // is still to be done. Its own conversations went with the round; the others are right, but as likely behind.
                     self.kept.clear();
                     if !self.reader.wait(pause).await {
                         return false;

@@ -16,6 +16,7 @@ use banter_server::auth::tokens::AccessTokens;
 use banter_server::clock::Ids;
 use banter_server::commands::Commands;
 use banter_server::conversations::listing::LISTINGS_AT_ONCE;
+use banter_server::conversations::points::Points;
 use banter_server::conversations::recent::Recent;
 use banter_server::conversations::relations::Relations;
 use banter_server::gateway::hub::Hub;
@@ -24,11 +25,14 @@ use banter_server::gateway::shards::Shards;
 use banter_server::gateway::{FrameRate, Gateway};
 use banter_server::metrics::Metrics;
 use banter_server::node::Node;
+use banter_server::notices::Notices;
 use banter_server::presence::Presence;
 use banter_server::rate_limit::{RateLimitConfig, RateLimits};
 use banter_server::worker::Worker;
+use banter_store::cluster::{NodeProfile, Roles};
 use banter_store::data_folder::DataFolder;
 use banter_store::directory::sql::SqlDirectory;
+use banter_store::embedded::cluster::EmbeddedCluster;
 use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions};
 use banter_store::embedded::queue::EmbeddedQueue;
 use banter_store::{Directory, Envelope, History, Origin};
@@ -88,7 +92,17 @@ impl World {
         let ids = Arc::new(Ids::open(NUMBER, &folder.path().join("ids")).unwrap());
         let hub = Arc::new(Hub::new(metrics.clone()));
         let relations = Arc::new(Relations::new(directory.clone()));
-        let presence = Presence::new(directory.clone(), relations.clone(), hub.clone(), Duration::ZERO);
+        let removed_devices = Arc::new(RemovedDevices::load(&*directory, banter_server::clock::now()).await.unwrap());
+        let notices = Arc::new(Notices::new(NUMBER, hub.clone(), relations.clone(), removed_devices.clone(), None));
+        let presence = Presence::new(directory.clone(), relations.clone(), hub.clone(), notices.clone(), None, Duration::ZERO);
+        let profile = NodeProfile {
+            roles: Roles::all(),
+            client_url: String::new(),
+            internal_address: String::new(),
+            region: String::new(),
+            coordinates: None,
+            capacity: 1,
+        };
         let node = Arc::new(Node {
             number: NUMBER,
             directory: directory.clone(),
@@ -101,10 +115,13 @@ impl World {
             tokens: AccessTokens::new(&KEY),
             refresh_tokens: RefreshTokens::new(&KEY),
             passwords: Passwords::new(NonZeroUsize::new(2).unwrap()),
-            removed_devices: RemovedDevices::load(&*directory, banter_server::clock::now()).await.unwrap(),
+            notices,
+            removed_devices,
             relations,
             listings: Semaphore::new(LISTINGS_AT_ONCE),
-            recent: Recent::new(&[0; PARTITIONS as usize], banter_server::clock::now()),
+            points: Points::Applied(Recent::new(&[0; PARTITIONS as usize], banter_server::clock::now())),
+            cluster: Arc::new(EmbeddedCluster::new().join(profile).unwrap()),
+            discovery: banter_server::discovery::Discovery::default(),
             rate_limits: RateLimits::new(&limits),
             metrics: metrics.clone(),
         });

@@ -1,5 +1,6 @@
 //! How sessions begin and end.
 
+use banter_protocol::limits::{LATEST_BYTES, LATEST_EVENTS};
 use banter_server::conversations::listing::LISTINGS_AT_ONCE;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -88,6 +89,7 @@ async fn resume_tells_what_changed_since() {
     assert_eq!((&summary["conversation"], &summary["head_seq"], &summary["unread"]), (&json!(talk), &json!(2), &json!(2)));
     assert_eq!((&summary["member"], &summary["preview"]["text"]), (&json!(true), &json!("two")));
     assert_eq!(sync["conversations"].as_array().unwrap().len(), 1);
+    assert_eq!(texts(&summary["latest"]), ["one", "two"], "what was missed came with the answer");
 
     // The same by `sync`, at any time; and live frames go on.
     at_bob.send(json!({"type": "sync", "since": sync["point"]})).await;
@@ -98,6 +100,36 @@ async fn resume_tells_what_changed_since() {
     // Somebody else is told of nothing.
     let (_, others) = Socket::resume(&world, &eve, None).await;
     assert_eq!(others["conversations"], json!([]));
+}
+
+fn texts(events: &Value) -> Vec<&str> {
+    events.as_array().into_iter().flatten().filter_map(|event| event["content"]["text"].as_str()).collect()
+}
+
+#[tokio::test]
+async fn the_latest_events_come_with_the_answer_as_far_as_there_is_room() {
+    let world = World::start().await;
+    let [ada, bob] = world.people(["ada", "bob"]).await;
+    let talk = direct(&ada, &bob);
+    let (socket, nothing) = Socket::resume(&world, &bob, None).await;
+    drop(socket);
+    let mut at_ada = Socket::open(&world, &ada).await;
+    let count = LATEST_EVENTS as u64 + 5;
+    for tag in 1..=count {
+        at_ada.say(tag, talk, &format!("number {tag}")).await;
+    }
+    let (_, sync) = Socket::resume(&world, &bob, nothing["point"].as_str()).await;
+    let latest = &sync["conversations"][0]["latest"];
+    assert_eq!(latest.as_array().unwrap().len(), LATEST_EVENTS);
+    assert_eq!((&latest[0]["seq"], &latest[LATEST_EVENTS - 1]["seq"]), (&json!(6), &json!(count)));
+    // Without a point everything is listed, and nothing comes along.
+    let (_, all) = Socket::resume(&world, &bob, None).await;
+    assert_eq!(all["conversations"][0]["latest"], Value::Null);
+    // A text that is too long for an answer is left to be asked for.
+    at_ada.say(count + 1, talk, &"x".repeat(LATEST_BYTES + 1)).await;
+    let (_, sync) = Socket::resume(&world, &bob, nothing["point"].as_str()).await;
+    let summary = &sync["conversations"][0];
+    assert_eq!((&summary["head_seq"], &summary["latest"]), (&json!(count + 1), &Value::Null));
 }
 
 #[tokio::test]

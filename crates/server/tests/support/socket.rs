@@ -78,7 +78,12 @@ impl Socket {
 
     /// A session of a device's.
     pub async fn open(world: &World, who: &Person) -> Socket {
-        let mut socket = Socket::connect(world.address).await;
+        Socket::open_at(world.address, who).await
+    }
+
+    /// The same on the server at `address`.
+    pub async fn open_at(address: SocketAddr, who: &Person) -> Socket {
+        let mut socket = Socket::connect(address).await;
         socket.send(json!({"type": "hello", "token": who.token})).await;
         let welcome = socket.expect("welcome").await;
         assert_eq!((&welcome["user"], &welcome["device"]), (&json!(who.user), &json!(who.device)));

@@ -6,6 +6,7 @@
 pub mod movable;
 
 mod model;
+mod replays;
 mod rows;
 
 use std::sync::Arc;
@@ -35,6 +36,12 @@ pub async fn all(history: Arc<dyn History>, seed: u64) {
     rows::progress_only_grows(&*history, &mut random).await;
     rows::progress_keeps_the_greatest_of_many_at_once(Arc::clone(&history), &mut random).await;
     model::random_batches_read_back(&*history, &mut random).await;
+}
+
+/// Runs those that a history has to pass besides, whose commands come from a queue that replays them.
+pub async fn replays(history: &dyn History, seed: u64) {
+    eprintln!("history behaviour in replays, BANTER_SEED={seed}");
+    replays::what_is_further_stays(history, &mut Random::new(seed)).await;
 }
 
 /// A group of its own.

@@ -39,7 +39,7 @@ pub fn conversation_in(partition: u32, partitions: u32, random: &mut Random) -> 
 }
 
 /// Many push at once, each to conversations of all partitions: every partition gives its commands once, each sender's in the
-/// order pushed, with positions that grow by one from the start.
+/// order pushed, with positions that grow from the start.
 ///
 /// The readers are those of an empty queue, in any order; `starts` has the position that each partition was started after.
 pub async fn order_and_positions<Q: CommandQueue, R: PartitionReader>(queue: Q, readers: Vec<R>, starts: &[u64], seed: u64) {
@@ -83,8 +83,8 @@ pub async fn order_and_positions<Q: CommandQueue, R: PartitionReader>(queue: Q, 
                 let batch = reader.next_batch(limit).await.unwrap();
                 assert!(!batch.is_empty() && batch.len() <= limit, "{} commands, at most {limit} asked for", batch.len());
                 for (at, envelope) in batch {
-                    position += 1;
-                    assert_eq!(at, position, "positions of partition {partition}");
+                    assert!(at > position, "position {at} of partition {partition} after {position}");
+                    position = at;
                     assert_eq!(partition_of(envelope.command.conversation, partitions), partition);
                     let Origin { gateway, session } = envelope.origin;
                     assert!(session > last[gateway as usize], "{session} after {}", last[gateway as usize]);
@@ -100,8 +100,13 @@ pub async fn order_and_positions<Q: CommandQueue, R: PartitionReader>(queue: Q, 
 }
 
 /// A partition with room for `capacity` commands refuses the next and gives it back; who waits gets in when there is room;
-/// other partitions are not concerned. At least two partitions, in order.
-pub async fn bounded<Q: CommandQueue, R: PartitionReader>(queue: Q, mut readers: Vec<R>, capacity: u64) {
+/// other partitions are not concerned. At least two partitions, in order, of an empty queue from which nothing goes out before
+/// `flow` is done: reading is what makes room in memory, a log has to take them first.
+pub async fn bounded<Q, R>(queue: Q, mut readers: Vec<R>, capacity: u64, flow: impl Future<Output = ()>)
+where
+    Q: CommandQueue,
+    R: PartitionReader,
+{
     let queue = Arc::new(queue);
     let mut random = Random::new(1);
     let [one, other] = [0, 1].map(|partition| conversation_in(partition, queue.partitions(), &mut random));
@@ -115,6 +120,7 @@ pub async fn bounded<Q: CommandQueue, R: PartitionReader>(queue: Q, mut readers:
         let queue = Arc::clone(&queue);
         async move { queue.push(next).await }
     });
+    flow.await;
     let mut numbers = Vec::new();
     while (numbers.len() as u64) < capacity + 1 {
         let batch = readers[0].next_batch(2).await.unwrap();
@@ -122,31 +128,55 @@ pub async fn bounded<Q: CommandQueue, R: PartitionReader>(queue: Q, mut readers:
     }
     assert_eq!(waiting.await.unwrap(), Ok(()));
     assert_eq!(numbers, (1..=capacity + 1).collect::<Vec<_>>());
-    assert_eq!(queue.try_push(envelope(one, 1)), Ok(()));
+    queue.push(envelope(one, 1)).await.unwrap();
 }
 
-/// After `close` pushing is refused, also to those that wait; readers get what was taken, then nothing more.
-pub async fn closing_drains<Q: CommandQueue, R: PartitionReader>(queue: Q, readers: Vec<R>, capacity: u64, close: impl Fn(&Q)) {
+/// After `close` pushing is refused, also to those that wait, and what was taken is read. Of a queue with room for
+/// `capacity` commands in a partition, from which nothing goes out before `flow` is done, as for [`bounded`].
+pub async fn closing_refuses<Q, R>(
+    queue: Q,
+    mut readers: Vec<R>,
+    capacity: u64,
+    close: impl Fn(&Q),
+    flow: impl Future<Output = ()>,
+) -> (Arc<Q>, Vec<R>)
+where
+    Q: CommandQueue,
+    R: PartitionReader,
+{
     let queue = Arc::new(queue);
     let mut random = Random::new(2);
     let one = conversation_in(0, queue.partitions(), &mut random);
     for number in 1..=capacity {
         queue.try_push(envelope(one, number)).unwrap();
     }
-    let waiting = tokio::spawn({
+    let mut waiting = tokio::spawn({
         let (queue, next) = (Arc::clone(&queue), envelope(one, capacity + 1));
         async move { queue.push(next).await }
     });
-    tokio::task::yield_now().await;
+    // So that it has begun to wait.
+    tokio::select! {
+        biased;
+        pushed = &mut waiting => panic!("there was no room: {pushed:?}"),
+        () = tokio::task::yield_now() => {}
+    }
     close(&queue);
     assert_eq!(waiting.await.unwrap(), Err(PushError::Closed));
     assert_eq!(queue.try_push(envelope(one, 1)), Err(PushError::Closed));
     assert_eq!(queue.push(envelope(one, 1)).await, Err(PushError::Closed));
+    flow.await;
+    let mut numbers = Vec::new();
+    while (numbers.len() as u64) < capacity {
+        let batch = readers[0].next_batch(3).await.unwrap();
+        numbers.extend(batch.into_iter().map(|(_, envelope)| envelope.origin.session));
+    }
+    assert_eq!(numbers, (1..=capacity).collect::<Vec<_>>());
+    (queue, readers)
+}
+
+/// Readers of a queue that is closed and empty end, and stay so.
+pub async fn closed_and_empty_ends(readers: Vec<impl PartitionReader>) {
     for mut reader in readers {
-        let mut left = if reader.partition() == 0 { capacity as usize } else { 0 };
-        while left > 0 {
-            left -= reader.next_batch(3).await.unwrap().len();
-        }
         assert_eq!(reader.next_batch(3).await, None);
         assert_eq!(reader.next_batch(3).await, None, "it stays closed");
     }

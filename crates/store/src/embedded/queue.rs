@@ -3,19 +3,20 @@
 //! It loses nothing that was promised: a command is answered only after the history has synced it, and a device resends
 //! what was not answered.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use banter_model::partition::partition_of;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use crate::queue::{CommandQueue, Envelope, PartitionReader, PushError};
+use crate::queue::{Assigned, CommandQueue, Envelope, PartitionAssignment, PartitionReader, PushError, QueueError};
 
 /// The writing end of all partitions.
 pub struct EmbeddedQueue {
     partitions: Vec<Partition>,
     capacity: u32,
-    closed: watch::Sender<bool>,
+    closed: Arc<watch::Sender<bool>>,
 }
 
 struct Partition {
@@ -30,6 +31,15 @@ struct Queued {
     _room: OwnedSemaphorePermit,
 }
 
+/// All partitions, for the one process that there is.
+pub struct EmbeddedAssignment {
+    /// Those that were not given out yet.
+    readers: VecDeque<EmbeddedReader>,
+    closed: Arc<watch::Sender<bool>>,
+    /// Closed when the last reader is gone.
+    last_reader: mpsc::Receiver<()>,
+}
+
 /// The reading end of one partition.
 pub struct EmbeddedReader {
     partition: u32,
@@ -38,9 +48,24 @@ pub struct EmbeddedReader {
     /// Kept while it is empty, so that a batch costs no allocation of its own.
     taken: Vec<Queued>,
     closed: watch::Receiver<bool>,
+    /// The assignment waits until none is left.
+    _alive: Option<mpsc::Sender<()>>,
 }
 
 impl EmbeddedQueue {
+    /// A queue of `partitions`, each of which holds commands that weigh at most `capacity` together, and who reads them: this
+    /// process, all of them.
+    ///
+    /// # Panics
+    /// When `partitions` or `capacity` is 0: nothing could be queued then.
+    pub fn assigned(partitions: u32, capacity: u32) -> (EmbeddedQueue, EmbeddedAssignment) {
+        let (queue, mut readers) = EmbeddedQueue::new(partitions, capacity, &vec![0; partitions as usize]);
+        let (alive, last_reader) = mpsc::channel(1);
+        readers.iter_mut().for_each(|reader| reader._alive = Some(alive.clone()));
+        let assignment = EmbeddedAssignment { readers: readers.into(), closed: Arc::clone(&queue.closed), last_reader };
+        (queue, assignment)
+    }
+
     /// A queue of `partitions`, each of which holds commands that weigh at most `capacity` together, and the readers in order
     /// of the partitions. The first command of partition `n` gets the position after `start_positions[n]`.
     ///
@@ -50,12 +75,19 @@ impl EmbeddedQueue {
         assert!(partitions > 0 && capacity > 0, "a queue has at least one partition and room for one command");
         assert_eq!(start_positions.len(), partitions as usize, "each partition starts after one position");
         let (closed, is_closed) = watch::channel(false);
+        let closed = Arc::new(closed);
         let (partitions, readers) = (0..partitions)
             .zip(start_positions)
             .map(|(partition, position)| {
                 let (sender, receiver) = mpsc::unbounded_channel();
-                let reader =
-                    EmbeddedReader { partition, position: *position, receiver, taken: Vec::new(), closed: is_closed.clone() };
+                let reader = EmbeddedReader {
+                    partition,
+                    position: *position,
+                    receiver,
+                    taken: Vec::new(),
+                    closed: is_closed.clone(),
+                    _alive: None,
+                };
                 (Partition { sender, room: Arc::new(Semaphore::new(capacity as usize)) }, reader)
             })
             .unzip();
@@ -124,6 +156,28 @@ impl CommandQueue for EmbeddedQueue {
                 room.map_err(|_| PushError::Closed).and_then(|room| partition.add(envelope, room))
             }
         }
+    }
+}
+
+#[async_trait]
+impl PartitionAssignment for EmbeddedAssignment {
+    async fn next(&mut self) -> Result<Option<Assigned>, QueueError> {
+        if *self.closed.borrow() {
+            self.readers.clear();
+        }
+        if let Some(mut reader) = self.readers.pop_front() {
+            return Ok(Some(Assigned::new(reader.partition, |position| {
+                reader.position = position;
+                Ok(Box::new(reader))
+            })));
+        }
+        // Nothing is ever sent: it ends when the last reader is gone, and they end when the queue is closed and empty.
+        let _ = self.last_reader.recv().await;
+        Ok(None)
+    }
+
+    fn close(&mut self) {
+        self.closed.send_replace(true);
     }
 }
 

@@ -64,6 +64,12 @@ describe('rows', () => {
     expect(after[2]).not.toBe(before[2]);
     expect(draw(after)).toBe('day [m1 m2 m3]');
   });
+  it('separate no day twice: what failed yesterday stands below what came today', () => {
+    const failed: Item = { ...message(3, 'me', noon), status: 'failed', tag: 7 };
+    const rows = rowsOf([message(1, 'a', noon), message(2, 'a', noon + day), failed], undefined);
+    expect(draw(rows)).toBe('day [m1] day [m2] [m3]');
+    expect(new Set(rows.map(({ key }) => key)).size).toBe(rows.length);
+  });
   it('have keys that are unique', () => {
     const items = Array.from({ length: 300 }, (_, index) => message(index + 1, index % 3 ? 'a' : 'me', noon + index * 3_600_000));
     const rows = rowsOf(items, 17);

@@ -42,12 +42,15 @@ export function rowsOf(items: readonly Item[], firstUnread: Seq | undefined, bef
   };
   // The line stands before one item only, also when the unread message itself is not shown (before what follows it).
   const unreadAt = firstUnread === undefined ? -1 : items.findIndex(({ seq }) => seq !== undefined && seq >= firstUnread);
+  // Days only go on: what failed yesterday still stands at the end, and the clock of this device may be wrong. None of them comes twice.
+  let day = Number.NEGATIVE_INFINITY;
   items.forEach((item, index) => {
     const previous = items[index - 1];
     const next = items[index + 1];
     // The first item shown has its day above it wherever the stretch begins.
-    if (previous === undefined || dayNumber(previous.at) !== dayNumber(item.at)) {
-      push({ kind: 'day', key: `day ${dayNumber(item.at)}`, at: item.at });
+    if (dayNumber(item.at) > day) {
+      day = dayNumber(item.at);
+      push({ kind: 'day', key: `day ${day}`, at: item.at });
     }
     if (index === unreadAt) push({ kind: 'unread', key: 'unread' });
     if (item.kind === 'notice') push({ kind: 'notice', key: item.key, notice: item });

@@ -11,6 +11,13 @@ class App {
 
   async start(): Promise<void> {
     this.client = await openClient();
+    let device = '';
+    this.client.account.subscribe((account) => {
+      const now = account.state === 'signed_in' ? account.device : '';
+      // Whoever comes next sees nothing of who was here.
+      if (now !== device) this.#forget();
+      device = now;
+    });
   }
 
   get account() {
@@ -74,8 +81,8 @@ class App {
     return found;
   }
 
-  /** Forgets what was seen of an account, when another may come. */
-  forget(): void {
+  /** Forgets what was seen in a login: the client has new observables for the next one. */
+  #forget(): void {
     this.#profiles.clear();
     this.#presences.clear();
     this.#conversations.clear();

@@ -11,8 +11,7 @@ import { openDatabase } from "./storage/database.js";
 export async function openClient(options: ClientOptions = {}): Promise<Client> {
   const { server, database: name = "banter", environment: given } = options;
   const base = (server ?? globalThis.location?.origin ?? "").replace(/\/+$/, "");
-  // The browser closes the database when it deletes the site's data: the next step fails, and says so.
-  const database = await openDatabase(name, () => undefined);
+  const database = await openDatabase(name);
   const client = new TabClient(environmentOf(given), name, base, database);
   await client.opened;
   return client;

@@ -33,7 +33,7 @@ async function start(database: Database): Promise<Engine> {
 }
 
 async function replay(vector: Device, name: string): Promise<void> {
-  const database = await openDatabase(name, () => undefined);
+  const database = await openDatabase(name);
   const account = { ...vector.device, handle: "ada", servers: [], point: null, tokens };
   await database.put("account", account, "account");
   let engine: Engine | undefined;

@@ -2,10 +2,15 @@
 import { describe, expect, test } from "vitest";
 import { Cell } from "../src/cell.js";
 import { covered, partly } from "../src/client/history.js";
+import { People } from "../src/client/people.js";
 import { Backoff } from "../src/connection/backoff.js";
+import { PollingSession } from "../src/connection/polling.js";
+import { type Closed, Inbox } from "../src/connection/session.js";
+import { ValueKeeper } from "../src/core/values.js";
 import { environmentOf } from "../src/environment.js";
 import { Api } from "../src/http/api.js";
-import type { Tokens } from "../src/protocol/index.js";
+import { type ClientFrame, FRAME_BYTES, type Tokens } from "../src/protocol/index.js";
+import { openDatabase } from "../src/storage/database.js";
 import { ConversationState, type StoredConversation } from "../src/sync/state.js";
 
 test("waits double up to half a minute, and are short again after a reset", () => {
@@ -91,6 +96,31 @@ describe("tokens", () => {
     expect(asked).toEqual(["/v1/a Bearer a2"]);
   });
 
+  test("a pair that cannot be stored is used all the same, and stored later", async () => {
+    let used = 1;
+    // As the server does it: a refresh token that is not the latest is theft.
+    const { environment } = server(({ refresh_token }) => {
+      if (refresh_token !== `r${used}`) return Response.json({ code: "invalid_refresh_token", message: "used" }, { status: 401 });
+      used += 1;
+      return Response.json(pair(String(used)));
+    });
+    let stored = pair("1");
+    let full = true;
+    const keep = async (tokens: Tokens) => {
+      if (full) throw new DOMException("the disk is full", "QuotaExceededError");
+      stored = tokens;
+    };
+    const api = new Api(environment, "http://x", pair("1"), keep, async () => stored);
+    expect(await api.get("/v1/a")).toEqual({ path: "/v1/a" });
+    expect(await api.refresh("a2")).toBe("a3");
+    expect(await api.refresh("a3")).toBe("a4");
+    full = false;
+    await api.get("/v1/b");
+    expect(stored).toEqual(pair("4"));
+    expect(await api.refresh("a4")).toBe("a5");
+    expect(stored).toEqual(pair("5"));
+  });
+
   test("only the server's word on the refresh token ends the login", async () => {
     const refuse = (code: string) => server(() => Response.json({ code, message: "no" }, { status: 401 })).environment;
     const api = (code: string) =>
@@ -104,6 +134,76 @@ describe("tokens", () => {
     await expect(api("invalid_refresh_token").get("/v1/a")).rejects.toMatchObject({ code: "signed_out" });
     await expect(api("proxy_login").get("/v1/a")).rejects.toMatchObject({ code: "unreachable" });
   });
+});
+
+test("a new leader is told again whose presence is shown", async () => {
+  const database = await openDatabase("people");
+  const told: string[][] = [];
+  const people = new People(
+    database,
+    () => undefined,
+    (users) => told.push([...users]),
+  );
+  const end = people.presence("2").subscribe(() => undefined);
+  await expect.poll(() => told).toEqual([["2"]]);
+  people.resume();
+  await expect.poll(() => told).toEqual([["2"], ["2"]]);
+  end();
+  database.close();
+});
+
+test("an answer that a later one has overtaken is not kept", async () => {
+  const database = await openDatabase("values");
+  const waiting: ((answer: Response) => void)[] = [];
+  const environment = { ...environmentOf(), fetch: () => new Promise<Response>((resolve) => waiting.push(resolve)) };
+  const tokens: Tokens = { access_token: "a", expires_at: Number.MAX_SAFE_INTEGER, refresh_token: "r" };
+  const api = new Api(
+    environment,
+    "http://x",
+    tokens,
+    async () => undefined,
+    async () => tokens,
+  );
+  const keeper = new ValueKeeper(environment, database, api, () => undefined);
+  const [first, second] = [keeper.refresh("settings"), keeper.refresh("settings")];
+  await expect.poll(() => waiting.length).toBe(2);
+  const settings = (read_receipts: boolean) => ({ presence: "everyone", writers: "everyone", read_receipts });
+  waiting[1]?.(Response.json(settings(false)));
+  await second;
+  waiting[0]?.(Response.json(settings(true)));
+  await first;
+  expect(keeper.values.settings?.read_receipts).toBe(false);
+  const late = keeper.refresh("settings");
+  await expect.poll(() => waiting.length).toBe(3);
+  await keeper.after("PATCH", "/v1/settings", settings(true));
+  waiting[2]?.(Response.json(settings(false)));
+  await late;
+  expect(keeper.values.settings?.read_receipts).toBe(true);
+  expect(await database.get("values", "settings")).toMatchObject({ read_receipts: true });
+  database.close();
+});
+
+test("posts of a polling session are no larger than the server takes them", async () => {
+  const posts: ClientFrame[][] = [];
+  const fetch: typeof globalThis.fetch = async (input, init) => {
+    const { pathname } = new URL(String(input));
+    if (init?.method === "GET") return new Promise(() => undefined);
+    if (pathname === "/v1/sessions") return Response.json({ session: "s", frames: [], cursor: 0 }, { status: 201 });
+    const body = String(init?.body ?? "[]");
+    if (new TextEncoder().encode(body).length > FRAME_BYTES) return Response.json({ code: "too_large", message: "" }, { status: 413 });
+    if (init?.method === "POST") posts.push(JSON.parse(body));
+    return Response.json({}, { status: 202 });
+  };
+  const inbox = new Inbox();
+  const ended: Closed[] = [];
+  inbox.read({ frame: () => undefined, closed: (closed) => ended.push(closed) });
+  const session = await PollingSession.open({ ...environmentOf(), fetch }, "http://x", { type: "resume", token: "t" }, inbox);
+  const texts = [...Array.from({ length: 30 }, () => "€".repeat(100_000)), ...Array.from({ length: 300 }, () => "short")];
+  for (const [index, text] of texts.entries()) session.send({ type: "send", tag: index + 1, conversation: "d.1.2", text });
+  await expect.poll(() => posts.flat().length + 1_000 * ended.length).toBe(330);
+  expect(posts.flat().map((frame) => frame.type === "send" && frame.tag)).toEqual(texts.map((_, index) => index + 1));
+  expect(Math.max(...posts.map((post) => post.length))).toBeLessThanOrEqual(200);
+  session.close();
 });
 
 test("pages come from this device where it has them whole", () => {

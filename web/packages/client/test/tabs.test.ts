@@ -1,4 +1,5 @@
 /** Who leads when something goes wrong. */
+import { forceCloseDatabase } from "fake-indexeddb";
 import { afterEach, expect, test } from "vitest";
 import { Core } from "../src/core/core.js";
 import { environmentOf } from "../src/environment.js";
@@ -29,7 +30,7 @@ test("a leader that was replaced stores nothing any more", async () => {
   const client = await tab("fenced", new Locks());
   await client.logIn({ handle: "ada", password: "correct horse" });
   expect(await client.send("d.1.2", "one")).toBe(1);
-  const database = await openDatabase("fenced", () => undefined);
+  const database = await openDatabase("fenced");
   const environment = { ...environmentOf(), fetch, WebSocket: undefined };
   const core = await Core.start(
     environment,
@@ -64,6 +65,94 @@ test("without locks, the tab opened last leads, and one overtaken can take over 
   const state = await until(timeline.state, (one) => one.items.length === 3, "all of them");
   expect(state.items.map((item) => item.kind === "message" && item.text)).toEqual(["one", "two", "three"]);
   await expect(second.send("d.1.2", "four")).rejects.toMatchObject({ code: "closed" });
+});
+
+test("a leader that was replaced deletes nothing any more", async () => {
+  const client = await tab("deletes", new Locks());
+  await client.logIn({ handle: "ada", password: "correct horse" });
+  const database = await openDatabase("deletes");
+  closing.push(async () => database.close());
+  await database.put("values", 1_000, "epoch");
+  await expect(client.logOut()).rejects.toMatchObject({ code: "closed" });
+  expect(await database.get("account", "account")).toMatchObject({ user: "1" });
+});
+
+test("a leader that holds the lock leads again when one that does not has stored over it", async () => {
+  const client = await tab("again", new Locks());
+  await client.logIn({ handle: "ada", password: "correct horse" });
+  const database = await openDatabase("again");
+  closing.push(async () => database.close());
+  // A tab that was frozen while it began, and woke after the lock was taken from it.
+  await database.put("values", 1_000, "epoch");
+  await expect(client.send("d.1.2", "refused")).rejects.toMatchObject({ code: "closed" });
+  const sent = await client.send("d.1.2", "one");
+  expect(sent).toBe(1);
+  expect((await database.getAll("outbox")).map((entry) => entry.frame)).toMatchObject([{ text: "one" }]);
+});
+
+test("of two that log in at once in one browser, one does", async () => {
+  const locks = new Locks();
+  let asked = 0;
+  const counting: typeof fetch = (input, init) => {
+    if (String(input).endsWith("/v1/login")) asked += 1;
+    return fetch(input, init);
+  };
+  const tabs = [await tab("at once", locks, { fetch: counting }), await tab("at once", locks, { fetch: counting })];
+  const results = await Promise.allSettled(tabs.map((one) => one.logIn({ handle: "ada", password: "correct horse" })));
+  expect(results.map((one) => one.status).sort()).toEqual(["fulfilled", "rejected"]);
+  expect(asked).toBe(1);
+});
+
+test("a tab whose clock jumps asks who leads before it takes the lead by force", async () => {
+  const locks = new Locks();
+  let forced = 0;
+  const request = ((name: string, options: LockOptions, run: () => Promise<unknown>) => {
+    if (options.steal) forced += 1;
+    return locks.request(name, options, run);
+  }) as Locks["request"];
+  const watched = { request } as Locks;
+  const slow: typeof fetch = async (input, init) => {
+    if (String(input).includes("/v1/devices")) await new Promise((resolve) => setTimeout(resolve, 3_000));
+    return fetch(input, init);
+  };
+  const first = await tab("jumps", watched, { fetch: slow });
+  await first.logIn({ handle: "ada", password: "correct horse" });
+  const began = Date.now();
+  // Half a minute between two looks, as where the browser slows timers down.
+  const second = await tab("jumps", watched, { now: () => began + (Date.now() - began) * 60 });
+  await expect(second.devices()).rejects.toMatchObject({ code: "unreachable" });
+  expect(forced).toBe(0);
+});
+
+test("a tab that lost the lead while it began leads no more, and the one that took it does", async () => {
+  const locks = new Locks();
+  const database = await openDatabase("slow start");
+  closing.push(async () => database.close());
+  // Whoever begins to lead waits for this.
+  const holding = database.transaction("values", "readwrite");
+  let held = true;
+  const hold = (async () => {
+    while (held) await holding.store.get("epoch");
+    await holding.done;
+  })();
+  const began = Date.now();
+  const first = tab("slow start", locks);
+  const second = tab("slow start", locks, { now: () => began + (Date.now() - began) * 20 });
+  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  held = false;
+  await hold;
+  const tabs = await Promise.all([first, second]);
+  await tabs[0].logIn({ handle: "ada", password: "correct horse" });
+  await until(tabs[1].account, (one) => one.state === "signed_in", "logged in in the other tab as well");
+  expect(await tabs[0].send("d.1.2", "one")).toBe(1);
+  expect(await tabs[1].send("d.1.2", "two")).toBe(2);
+});
+
+test("what is written in one go keeps its order, however much it is", async () => {
+  const client = await tab("in order", new Locks());
+  await client.logIn({ handle: "ada", password: "correct horse" });
+  const tags = await Promise.all(Array.from({ length: 1_020 }, (_, number) => client.send("d.1.2", `message ${number}`)));
+  expect(tags).toEqual(tags.map((_, index) => index + 1));
 });
 
 test("a leader that says nothing is replaced by force", async () => {
@@ -102,6 +191,47 @@ test("a leader that stops answering is replaced by force, and what it was asked 
   const timeline = second.openTimeline("d.1.2");
   const state = await until(timeline.state, (one) => one.items.length > 0, "the message");
   expect(state.items.map((item) => item.kind === "message" && item.text)).toEqual(["once"]);
+});
+
+test("a tab that missed something asks how things stand", async () => {
+  const locks = new Locks();
+  /** A channel that loses what happens, as in a tab that was put to sleep. */
+  class Lossy extends BroadcastChannel {
+    static loses = false;
+    override postMessage(message: { kind: string }): void {
+      if (!Lossy.loses || message.kind !== "batch") super.postMessage(message);
+    }
+  }
+  const first = await tab("missed", locks, { BroadcastChannel: Lossy });
+  await first.logIn({ handle: "ada", password: "correct horse" });
+  const second = await tab("missed", locks);
+  Lossy.loses = true;
+  await first.send("d.1.2", "one");
+  Lossy.loses = false;
+  await first.send("d.1.2", "two");
+  await until(second.conversation("d.1.2"), (one) => one?.sending === 2, "both");
+});
+
+test("a database that the browser drops is opened again, and nothing that was written is lost", async () => {
+  const opened: IDBOpenDBRequest[] = [];
+  const { open } = indexedDB;
+  indexedDB.open = (...given) => {
+    const request = open.apply(indexedDB, given);
+    opened.push(request);
+    return request;
+  };
+  closing.push(async () => {
+    indexedDB.open = open;
+  });
+  const client = await tab("dropped", new Locks());
+  await client.logIn({ handle: "ada", password: "correct horse" });
+  expect(await client.send("d.1.2", "one")).toBe(1);
+  forceCloseDatabase(opened[0]?.result as never);
+  // What is asked in this very moment fails, and says so.
+  await expect.poll(() => client.send("d.1.2", "two").catch(() => 0)).toBe(2);
+  const timeline = client.openTimeline("d.1.2");
+  const state = await until(timeline.state, (one) => one.items.length === 2, "both");
+  expect(state.items.map((item) => item.kind === "message" && item.text)).toEqual(["one", "two"]);
 });
 
 test("the next tab goes on where the last one was, without a server", async () => {

@@ -91,6 +91,45 @@ pub fn preview_and_mentions_do_not_miss_what_is_in_a_gap() {
     assert_eq!((state.preview.as_ref().unwrap().seq, state.mentions, state.unread()), (2, 1, 2));
 }
 
+/// A summary of the direct conversation up to `head_seq`, with its latest events from `first` on.
+fn summary_with_latest(first: u64, head_seq: u64) -> banter_protocol::ConversationSummary {
+    let at = |seq| banter_model::Marker { seq, ordinal: seq };
+    banter_protocol::ConversationSummary {
+        conversation: DIRECT,
+        head_seq,
+        head_ordinal: head_seq,
+        first_seq: 1,
+        joined_seq: 0,
+        at: head_seq,
+        member: true,
+        read: at(0),
+        unread: head_seq,
+        mentions: 0,
+        preview: None,
+        group: None,
+        peer: None,
+        latest: (first..=head_seq).map(event).collect(),
+    }
+}
+
+#[test]
+pub fn events_that_come_with_a_summary_are_taken_if_they_go_on_from_what_is_there() {
+    let mut device = Device::new(1, 10, false);
+    welcome(&mut device);
+    let sync = |summary| ServerFrame::Sync { conversations: vec![summary], point: "p2".into(), more: None };
+    live(&mut device, 0, 1);
+    // 1 is there, 2 to 4 are missing: no page is asked for.
+    device.handle(0, Input::Frame(sync(summary_with_latest(1, 4))));
+    assert_eq!((device.engine.conversation(DIRECT).unwrap().have, device.to_fetch.len()), (Some(4), 0));
+    // The same again is nothing new.
+    device.handle(0, Input::Frame(sync(summary_with_latest(2, 4))));
+    assert_eq!((device.engine.conversation(DIRECT).unwrap().have, device.to_fetch.len()), (Some(4), 0));
+    // 5 is missing and did not come along.
+    device.handle(0, Input::Frame(sync(summary_with_latest(6, 8))));
+    assert_eq!(device.engine.conversation(DIRECT).unwrap().have, Some(4));
+    assert_eq!(device.to_fetch.pop().map(|(_, _, window)| window), Some(Window::After(4)));
+}
+
 #[test]
 pub fn a_group_is_followed_from_where_the_user_came_in_however_far_they_have_read_elsewhere() {
     let mut device = Device::new(1, 10, false);
@@ -112,6 +151,7 @@ pub fn a_group_is_followed_from_where_the_user_came_in_however_far_they_have_rea
         preview: None,
         group: Some(group),
         peer: None,
+        latest: vec![],
     };
     let answer = ServerFrame::Sync { conversations: vec![summary], point: "p2".into(), more: None };
     device.handle(0, Input::Frame(answer));
@@ -165,6 +205,7 @@ pub fn an_answer_older_than_a_live_event_does_not_bring_anybody_back_in() {
         preview: None,
         group: Some(group),
         peer: None,
+        latest: vec![],
     };
     let sync = |summary| ServerFrame::Sync { conversations: vec![summary], point: "p2".into(), more: None };
     device.handle(0, Input::Frame(sync(summary.clone())));

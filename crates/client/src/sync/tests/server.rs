@@ -190,6 +190,7 @@ impl Server {
             preview: None,
             group,
             peer,
+            latest: vec![],
         })
     }
 
@@ -201,7 +202,14 @@ impl Server {
             None => (self.version, None),
         };
         let changed = |entry: &(&ConversationId, &Log)| entry.1.changed > since && after.is_none_or(|after| *entry.0 > after);
-        let all: Vec<_> = self.logs.iter().filter(changed).filter_map(|(id, _)| self.summary(user, *id)).collect();
+        let mut all: Vec<_> = self.logs.iter().filter(changed).filter_map(|(id, _)| self.summary(user, *id)).collect();
+        for summary in all.iter_mut().filter(|_| since > 0) {
+            // One to three of them: too few for some, and more than they lack for others.
+            let page = self.page(user, summary.conversation, Window::Newest, 1 + self.version % 3);
+            let events = page.map(|page| page.events).unwrap_or_default();
+            let whole = events.iter().rev().zip((1..=summary.head_seq).rev()).all(|(event, seq)| event.seq == seq);
+            summary.latest = if whole { events } else { vec![] };
+        }
         let more = (all.len() > 2).then(|| format!("{point}/{}", all[1].conversation));
         ServerFrame::Sync { conversations: all.into_iter().take(2).collect(), point: point.to_string(), more }
     }

@@ -39,8 +39,12 @@ fn lines(name: &str, records: Vec<Record>) -> String {
 
 #[test]
 fn vectors_of_scenarios() {
-    let all: [(&str, fn()); 24] = [
+    let all: [(&str, fn()); 25] = [
         ("far_behind_the_newest_comes_first_and_is_told_last", scenarios::far_behind_the_newest_comes_first_and_is_told_last),
+        (
+            "events_that_come_with_a_summary_are_taken_if_they_go_on_from_what_is_there",
+            scenarios::events_that_come_with_a_summary_are_taken_if_they_go_on_from_what_is_there,
+        ),
         ("preview_and_mentions_do_not_miss_what_is_in_a_gap", scenarios::preview_and_mentions_do_not_miss_what_is_in_a_gap),
         (
             "a_group_is_followed_from_where_the_user_came_in_however_far_they_have_read_elsewhere",

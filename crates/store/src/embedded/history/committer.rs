@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use banter_model::encoding::Stored;
-use fjall::{AbstractTree, PersistMode, Slice};
+use fjall::{PersistMode, Slice};
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
 
@@ -28,11 +28,10 @@ pub(super) const WAITING: usize = 1_024;
 const REQUESTS_PER_WRITE: usize = 1_024;
 /// No request is added to a write that has this many bytes.
 const BYTES_PER_WRITE: usize = 8 << 20;
-/// Memtables of one table that wait to become tables on disk before the writer waits for the engine. At four the engine
-/// would make it wait, without an end if its own threads have failed.
-const SEALED_MEMTABLES: usize = 3;
-/// Runs of fresh tables before the writer waits for compaction. At 30 the engine would.
-const FRESH_RUNS: usize = 28;
+/// How often the writer looks whether the engine has caught up, before it helps.
+const LOOKS: u32 = 50;
+/// How long it waits from one look to the next.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// Is the history being written?
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -230,18 +229,17 @@ impl Committer {
         Ok(((after != now).then(|| Row::new(Table::Progress, &key, &after)), after))
     }
 
-    /// Waits while the engine is behind with its own work, so that the write does not wait inside it.
+    /// Waits while the engine is behind with its own work, so that the write does not wait inside it; and helps if that takes long.
     fn wait_for_engine(&self) -> Result<(), fjall::Error> {
-        let behind = || {
-            self.tables
-                .all()
-                .into_iter()
-                .any(|table| table.sealed_memtable_count() >= SEALED_MEMTABLES || table.tree.l0_run_count() >= FRESH_RUNS)
-        };
-        while behind() {
+        let mut looks = 0;
+        while let Some(table) = self.tables.behind() {
             // Says so if the engine's threads have failed, and would never catch up.
             self.tables.db.persist(PersistMode::Buffer)?;
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::sleep(LOOK);
+            looks += 1;
+            if looks % LOOKS == 0 {
+                Tables::merge(table)?;
+            }
         }
         Ok(())
     }

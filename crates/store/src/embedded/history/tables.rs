@@ -41,6 +41,12 @@ const EVENT_FILTER_ERRORS: f32 = 0.001;
 /// many as the one before: the smaller they are, the less of the history is above the last level and needs filters.
 const EVENT_TABLE_BYTES: u64 = 32 << 20;
 
+/// Memtables of one table that wait to become tables on disk before the writer waits for the engine. At four the engine
+/// would make it wait, without an end if its own threads have failed.
+const SEALED_MEMTABLES: usize = 3;
+/// Runs of fresh tables before the writer waits for compaction. At 30 the engine would.
+const FRESH_RUNS: usize = 28;
+
 /// At which size the engine itself is to write a table to the disk: see [`Tables::seal_outgrown`].
 const NEVER: u64 = u64::MAX;
 
@@ -94,6 +100,22 @@ impl Tables {
             }
         }
         Ok(())
+    }
+
+    /// A table with which the engine is so far behind that a writer is to wait for it.
+    pub fn behind(&self) -> Option<&Keyspace> {
+        let behind =
+            |table: &&Keyspace| table.sealed_memtable_count() >= SEALED_MEMTABLES || table.tree.l0_run_count() >= FRESH_RUNS;
+        self.all().into_iter().find(behind)
+    }
+
+    /// Merges tables on the disk once, as one of the engine's threads would.
+    ///
+    /// Those look for something to merge a few times after each new table (fjall 3.1). If all that could be merged was being merged at that
+    /// moment, nobody looks again before the next new table; and a writer that waits for the merge writes none.
+    pub fn merge(table: &Keyspace) -> Result<(), fjall::Error> {
+        // 0: every version that a reader may still need is kept; the next merge drops them.
+        Ok(table.tree.compact(table.config.compaction_strategy.clone(), 0)?)
     }
 
     /// Opens what is at `path`, or creates it.
@@ -265,6 +287,24 @@ pub(super) fn damaged(journal: &Path, at: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The engine's threads look for nothing to merge as long as no table is new: who waits for them has to do it.
+    #[test]
+    fn who_waits_for_a_merge_can_merge() {
+        let folder = tempfile::tempdir().unwrap();
+        let tables = Tables::open(&folder.path().join("history"), &HistoryOptions::default()).unwrap();
+        for number in 0..FRESH_RUNS as u32 {
+            // From end to end, so that each is a run of its own.
+            tables.events.insert(number.to_be_bytes(), [7; 100]).unwrap();
+            tables.events.insert(u32::MAX.to_be_bytes(), [7; 100]).unwrap();
+            // Past the engine's threads, so that they are not told.
+            tables.events.tree.flush_active_memtable(0).unwrap();
+        }
+        assert_eq!(tables.behind().map(Keyspace::id), Some(tables.events.id()));
+        Tables::merge(&tables.events).unwrap();
+        assert!(tables.behind().is_none(), "{} runs", tables.events.tree.l0_run_count());
+        assert_eq!(tables.events.len().unwrap(), FRESH_RUNS + 1);
+    }
 
     /// What is in memory is bounded by what is sealed at once, however fast it is written.
     #[test]

@@ -38,6 +38,11 @@ export function said(error: unknown): string {
   }
 }
 
+/** The same where people are put into a group: what they refuse is not to be written to. */
+export function saidOfAdding(error: unknown): string {
+  return isClientError(error) && error.code === 'may_not_write' ? t('said.cannot-be-added') : said(error);
+}
+
 /** Does what the user asked for, and says `done`, or why not. Whether it was done. */
 export async function attempt(action: () => Promise<unknown>, done?: string): Promise<boolean> {
   try {

@@ -132,6 +132,8 @@ export interface Timeline {
   jumpToDate(at: Millis): Promise<Seq>;
   /** Shows the end, and stays there as messages come. */
   jumpToEnd(): Promise<void>;
+  /** Tries again what failed, as it does by itself when the server is back. After a jump that failed, only the error is taken away. */
+  tryAgain(): Promise<void>;
   /** Ends it. */
   close(): void;
 }

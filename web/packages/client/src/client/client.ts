@@ -68,7 +68,11 @@ export class TabClient extends Requests implements api.Client {
         this.serial = undefined;
         this.early = [];
       },
-      failed: reject,
+      failed: (error) => {
+        reject(error);
+        const { message } = error;
+        this.connection.set({ state: "waiting", retryAt: Number.MAX_SAFE_INTEGER, reason: "lost", message });
+      },
     });
     this.port.open();
   }
@@ -234,7 +238,7 @@ export class TabClient extends Requests implements api.Client {
     this.book.attach(account.state === "signed_in" ? account.user : "", attached);
     this.people.takeValues(attached.values);
     for (const presence of attached.presence) this.people.takePresence(presence);
-    this.connection.set(attached.connection);
+    this.setConnection(attached.connection);
     this.account.set(account);
     this.people.resume();
     for (const timeline of this.timelines) timeline.resume();
@@ -250,6 +254,12 @@ export class TabClient extends Requests implements api.Client {
       return;
     }
     if (batch.serial <= this.serial) return;
+    if (batch.serial > this.serial + 1) {
+      // Some never came, as may be in a tab that was put to sleep.
+      this.early = [batch];
+      this.tell(this.attachAgain());
+      return;
+    }
     this.serial = batch.serial;
     for (const event of batch.events) this.take(event);
     const touched = [...this.book.touched];
@@ -265,9 +275,7 @@ export class TabClient extends Requests implements api.Client {
         this.tell(this.attachAgain());
         return;
       case "connection":
-        if (event.connection.state !== "online") this.people.forgetPresence();
-        this.connection.set(event.connection);
-        return;
+        return this.setConnection(event.connection);
       case "profiles":
         return this.people.takeProfiles(event.profiles);
       case "values":
@@ -284,6 +292,13 @@ export class TabClient extends Requests implements api.Client {
       default:
         return this.book.take(event);
     }
+  }
+
+  private setConnection(connection: api.Connection): void {
+    const before = this.connection.value.state;
+    if (connection.state !== "online") this.people.forgetPresence();
+    this.connection.set(connection);
+    if (connection.state === "online" && before !== "online") for (const timeline of this.timelines) timeline.recover();
   }
 
   private announce(event: CoreEvent): void {

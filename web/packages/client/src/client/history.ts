@@ -3,7 +3,7 @@ import type { Connection } from "../api.js";
 import { failure } from "../failure.js";
 import type { Event, Page } from "../protocol/index.js";
 import type { Database } from "../storage/database.js";
-import { events } from "../storage/read.js";
+import { events, whole } from "../storage/read.js";
 import type { Window } from "../sync/effect.js";
 import { Ranges } from "../sync/ranges.js";
 import type { StoredConversation } from "../sync/state.js";
@@ -30,23 +30,26 @@ export interface Sources {
 export async function stretch(sources: Sources, window: Window, limit: number): Promise<Stretch> {
   const { database, connection, stored } = sources;
   const trusted = connection.state !== "online" || connection.synced;
-  const whole = covered(stored, window, limit, trusted);
-  if (whole !== undefined) return read(database, stored, whole, false);
+  const here = await read(sources, covered(stored, window, limit, trusted), false);
+  if (here !== undefined) return here;
   try {
     const page = await sources.fetch(window, limit);
     // As stored: amendments that were told meanwhile are in it.
     const kept = await events(database, stored.id, page.from, page.to, Math.max(page.events.length, 1));
-    const whole = kept.length === page.events.length && kept.every((event, index) => event.seq === page.events[index]?.seq);
-    return { events: whole ? kept : page.events, from: page.from, to: page.to, offline: false };
+    const all = kept.length === page.events.length && kept.every((event, index) => event.seq === page.events[index]?.seq);
+    return { events: all ? kept : page.events, from: page.from, to: page.to, offline: false };
   } catch (error) {
-    const part = failure(error).isTransient ? partly(stored, window, limit) : undefined;
+    const part = failure(error).isTransient ? await read(sources, partly(stored, window, limit), true) : undefined;
     if (part === undefined) throw error;
-    return read(database, stored, part, true);
+    return part;
   }
 }
 
-async function read(database: Database, stored: StoredConversation, [from, to]: Places, offline: boolean): Promise<Stretch> {
-  return { events: await events(database, stored.id, from, to, Math.max(to - from + 1, 1)), from, to, offline };
+async function read({ database, stored }: Sources, places: Places | undefined, offline: boolean): Promise<Stretch | undefined> {
+  if (places === undefined) return undefined;
+  const [from, to] = places;
+  const events = await whole(database, stored.id, from, to);
+  return events === undefined ? undefined : { events, from, to, offline };
 }
 
 type Places = readonly [number, number];

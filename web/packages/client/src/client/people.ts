@@ -107,6 +107,7 @@ export class People {
 
   /** A new core knows nothing of what is watched and wanted. */
   resume(): void {
+    this.told = "";
     this.tellSoon();
     const unknown = [...this.profiles].filter(([, cell]) => cell.value === undefined).map(([user]) => user);
     if (unknown.length > 0) this.ask(unknown);

@@ -19,6 +19,8 @@ const PAGES_AT_ONCE = 5;
 /** Most of what is kept of what comes while a page is loaded: beyond it, the end is loaded anew. */
 const ARRIVED = 1_000;
 
+const nothing = async (): Promise<void> => undefined;
+
 /** What a timeline needs of its client. */
 export interface TimelineOwner {
   readonly self: Self;
@@ -49,7 +51,11 @@ export class TimelineWindow implements Timeline {
   private epoch = 0;
   /** What came while a page was on its way that may lie behind it. */
   private arrived: Event[] = [];
+  /** More came meanwhile than is kept: what is loaded does not join it. */
+  private missed = false;
   private begun = false;
+  /** How to try again what failed, and whether that is done without being asked for when the server answers again. */
+  private again: { readonly run: () => Promise<unknown>; readonly byItself: boolean } | undefined;
 
   constructor(
     private readonly owner: TimelineOwner,
@@ -99,6 +105,14 @@ export class TimelineWindow implements Timeline {
     await this.show({ type: "newest" });
   }
 
+  async tryAgain(): Promise<void> {
+    const { again } = this;
+    if (this.isClosed || again === undefined) return;
+    [this.error, this.again] = [undefined, undefined];
+    this.update();
+    await again.run().catch(() => undefined);
+  }
+
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
@@ -121,6 +135,11 @@ export class TimelineWindow implements Timeline {
   /** The client was attached anew: what was told meanwhile was missed. */
   resume(): void {
     this.showSoon(this.follows || !this.begun ? { type: "newest" } : { type: "around", seq: Math.floor((this.from + this.to) / 2) });
+  }
+
+  /** The server answers again: what failed for want of it is tried again. */
+  recover(): void {
+    if (this.again?.byItself) void this.tryAgain();
   }
 
   /** Shows other surroundings; failing is told in the state. */
@@ -151,7 +170,7 @@ export class TimelineWindow implements Timeline {
   private append(event: Event): void {
     if (this.loading.jump || this.loading.after) {
       if (this.arrived.length < ARRIVED) this.arrived.push(event);
-      else this.follows = false;
+      else this.missed = true;
     }
     if (event.seq <= this.to) return;
     if (!this.follows) {
@@ -183,13 +202,13 @@ export class TimelineWindow implements Timeline {
         if (!this.join(side, loaded) || this.make().items.length > count) break;
       }
       if (side === "after" && this.atEnd("after")) this.reachedEnd();
-      this.error = undefined;
+      [this.error, this.again] = [undefined, undefined];
     } catch (thrown) {
-      this.fail(thrown);
+      if (epoch === this.epoch) this.fail(thrown, () => this.load(side));
     } finally {
       if (epoch === this.epoch) {
         this.loading = { ...this.loading, [side]: false };
-        this.arrived = [];
+        if (side === "after") this.forgetArrived();
         this.update();
       }
     }
@@ -234,7 +253,7 @@ export class TimelineWindow implements Timeline {
     if (this.isClosed) throw new ClientFailure("closed", "the timeline was closed");
     this.epoch += 1;
     const { epoch } = this;
-    this.arrived = [];
+    this.forgetArrived();
     this.loading = { before: false, after: false, jump: true };
     this.update();
     try {
@@ -244,16 +263,18 @@ export class TimelineWindow implements Timeline {
       this.events = shown.events;
       [this.from, this.to] = [shown.from, shown.to];
       this.error = shown.offline ? { code: "offline", message: "without the server, only what is on this device is shown" } : undefined;
+      this.again = shown.offline ? { run: nothing, byItself: true } : undefined;
       this.follows = false;
       if (window.type === "newest" || this.atEnd("after")) this.reachedEnd();
       return shown;
     } catch (thrown) {
-      if (epoch === this.epoch) this.fail(thrown);
+      // A jump that failed is not made later, when the user looks at something else.
+      if (epoch === this.epoch) this.fail(thrown, this.begun ? nothing : () => this.begin());
       throw failure(thrown);
     } finally {
       if (epoch === this.epoch) {
         this.loading = { before: false, after: false, jump: false };
-        this.arrived = [];
+        this.forgetArrived();
         this.update();
       }
     }
@@ -261,6 +282,8 @@ export class TimelineWindow implements Timeline {
 
   /** The end is shown: from here on it is followed, and what came while it was loaded comes after it. */
   private reachedEnd(): void {
+    // There is a gap before what comes next: the rest is loaded as any other part.
+    if (this.missed) return;
     this.follows = true;
     this.below = 0;
     const missed = this.arrived.filter((event) => event.seq > this.to);
@@ -277,9 +300,16 @@ export class TimelineWindow implements Timeline {
     return stretch({ database: owner.database, connection: owner.connection, stored, fetch }, window, limit);
   }
 
-  private fail(thrown: unknown): void {
-    const { code, message } = failure(thrown);
+  private forgetArrived(): void {
+    [this.arrived, this.missed] = [[], false];
+  }
+
+  /** Notes what failed, and how to try it again. */
+  private fail(thrown: unknown, run: () => Promise<unknown>): void {
+    const error = failure(thrown);
+    const { code, message } = error;
     this.error = { code: code === "unreachable" ? "offline" : code, message };
+    this.again = { run, byItself: error.isTransient };
   }
 
   private nearest(seq: number): number {

@@ -2,7 +2,7 @@
 import { ClientFailure, failure } from "../failure.js";
 import type { Api } from "../http/api.js";
 import { ask } from "../http/request.js";
-import { type ChatServer, type ClientFrame, closeCode, type ServerFrame } from "../protocol/index.js";
+import { type ChatServer, type ClientFrame, closeCode, type ServerFrame, type Servers } from "../protocol/index.js";
 import { closedBy, PollingSession } from "./polling.js";
 import { type Closed, CONNECT_MS, Inbox, isSignedOut, type Session } from "./session.js";
 import { WebSocketSession } from "./websocket.js";
@@ -28,7 +28,7 @@ class NoSession extends Error {
 
 /** Connects to the first server that works, by WebSocket where it gets through. */
 export class Dialer {
-  private readonly servers: readonly string[];
+  private servers: readonly string[];
   private at = 0;
   private failures = 0;
   private pollUntil = 0;
@@ -40,8 +40,7 @@ export class Dialer {
     private readonly api: Api,
     servers: readonly ChatServer[],
   ) {
-    const addresses = servers.map((server) => (server.url === "" ? api.base : server.url.replace(/\/+$/, "")));
-    this.servers = addresses.length > 0 ? addresses : [api.base];
+    this.servers = addresses(api, servers);
   }
 
   /** The server that is tried now. */
@@ -70,8 +69,22 @@ export class Dialer {
     } catch (thrown) {
       const error = thrown instanceof NoSession ? asFailure(thrown.closed) : failure(thrown);
       // The next one may be alive.
-      if (error.code !== "signed_out") this.at = (this.at + 1) % this.servers.length;
+      if (error.code !== "signed_out") {
+        this.at = (this.at + 1) % this.servers.length;
+        if (this.at === 0) await this.askAgain();
+      }
       throw error;
+    }
+  }
+
+  /** None of the servers works: there may be others by now. The API itself is tried again anyway. */
+  private async askAgain(): Promise<void> {
+    if (this.servers.every((server) => server === this.api.base)) return;
+    try {
+      const { servers } = await this.api.ask<Servers>({ method: "GET", path: "/v1/servers", timeout: CONNECT_MS });
+      this.servers = addresses(this.api, servers);
+    } catch {
+      // Those that are known are tried again.
     }
   }
 
@@ -128,6 +141,12 @@ export class Dialer {
       throw error instanceof NoSession ? error : new NoSession(closedBy(failure(error)));
     }
   }
+}
+
+/** The addresses of `servers`; the API's if there is none. */
+function addresses(api: Api, servers: readonly ChatServer[]): readonly string[] {
+  const known = servers.map((server) => (server.url === "" ? api.base : server.url.replace(/\/+$/, "")));
+  return known.length > 0 ? known : [api.base];
 }
 
 function asFailure(closed: Closed): ClientFailure {

@@ -4,7 +4,16 @@ import { wait } from "../environment.js";
 import { type ClientFailure, failure } from "../failure.js";
 import { isAboutToken } from "../http/api.js";
 import { ask, type Request } from "../http/request.js";
-import { type ClientFrame, closeCode, POLL_FRAMES, POLL_MS, type Poll, SESSIONS_PATH, type SessionOpened } from "../protocol/index.js";
+import {
+  type ClientFrame,
+  closeCode,
+  FRAME_BYTES,
+  POLL_FRAMES,
+  POLL_MS,
+  type Poll,
+  SESSIONS_PATH,
+  type SessionOpened,
+} from "../protocol/index.js";
 import type { Closed, Reader, Session } from "./session.js";
 
 /**
@@ -82,7 +91,7 @@ export class PollingSession implements Session {
       await Promise.resolve();
       while (this.outgoing.length > 0 && !this.ended) {
         // Every frame may safely come twice: tags tell, and the rest only raises registers or asks.
-        await this.again({ method: "POST", path: `${this.path}/frames`, body: this.outgoing.splice(0, POLL_FRAMES) });
+        await this.again({ method: "POST", path: `${this.path}/frames`, body: this.outgoing.splice(0, together(this.outgoing)) });
       }
     } catch (error) {
       this.end(closedBy(failure(error)));
@@ -111,6 +120,17 @@ export class PollingSession implements Session {
     this.stop.abort();
     this.reader.closed(closed);
   }
+}
+
+/** How many of these frames go into one post: what the server takes, in number and in bytes, and one at least. */
+function together(frames: readonly ClientFrame[]): number {
+  let bytes = 0;
+  for (const [index, frame] of frames.slice(0, POLL_FRAMES).entries()) {
+    // A UTF-16 unit has at most three bytes in UTF-8.
+    bytes += 3 * JSON.stringify(frame).length + 1;
+    if (index > 0 && bytes > FRAME_BYTES) return index;
+  }
+  return POLL_FRAMES;
 }
 
 /** The end of a session that a request brought. */

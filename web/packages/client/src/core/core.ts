@@ -5,12 +5,16 @@ import { ClientFailure, failure } from "../failure.js";
 import { ask } from "../http/request.js";
 import { normaliseHandle } from "../model/text.js";
 import { type LoggedIn, USERS_PER_QUESTION, type UserId } from "../protocol/index.js";
+import { fence } from "../storage/apply.js";
 import { type Database, type StoredAccount, type StoredEntry, tables } from "../storage/database.js";
 import { Device } from "./device.js";
 import type { Attached, Batch, Calls, CoreEvent } from "./messages.js";
 
 /** A device that broke is made anew after this long, in milliseconds: its storage may be full. */
 const AGAIN_MS = 2_000;
+
+/** Tabs whose wishes are remembered: one that was killed says no good-bye. */
+const TABS = 32;
 
 /** Who logs out waits for the server no longer than this, in milliseconds. */
 const LOGOUT_MS = 5_000;
@@ -26,6 +30,7 @@ export class Core {
   /** Why the server is being asked to end the login. */
   private leaving: SignedOutReason | undefined;
   private ending: Promise<void> | undefined;
+  private beginning = false;
   private serial = 0;
   private stopped = false;
   /** Whose presence each tab shows. */
@@ -133,7 +138,10 @@ export class Core {
     mark_read: (_, conversation, seq) => this.guarded((device) => device.markRead(conversation, seq)),
     typing: (_, conversation) => this.required().typing(conversation),
     watch: (tab, users) => {
+      this.watched.delete(tab);
       this.watched.set(tab, users);
+      const [oldest] = this.watched.keys();
+      if (this.watched.size > TABS && oldest !== undefined) this.watched.delete(oldest);
       this.watch();
     },
     page: (_, conversation, window, limit) => this.guarded((device) => device.page(conversation, window, limit)),
@@ -192,9 +200,21 @@ export class Core {
     }
   }
 
+  /** Logs in. One at a time: of two devices in one database, each would store over the other. */
   private async begin(path: string, body: object, handle: string, fromTheStart: boolean): Promise<void> {
-    if (this.device !== undefined) throw new ClientFailure("closed", "somebody is logged in here already: log out first");
-    await this.ending;
+    if (this.device !== undefined || this.beginning) {
+      throw new ClientFailure("closed", "somebody is logged in here already: log out first");
+    }
+    this.beginning = true;
+    try {
+      await this.ending;
+      await this.enter(path, body, handle, fromTheStart);
+    } finally {
+      this.beginning = false;
+    }
+  }
+
+  private async enter(path: string, body: object, handle: string, fromTheStart: boolean): Promise<void> {
     const loggedIn = await ask<LoggedIn>(this.environment, this.base, { method: "POST", path, body });
     const { user, device, tokens, servers } = loggedIn;
     const account: StoredAccount = {
@@ -238,19 +258,21 @@ export class Core {
 
   private async finish(device: Device, reason: SignedOutReason): Promise<void> {
     await device.stop();
-    await this.wipe(undefined);
-    await this.database.put("values", reason, "signed_out");
+    await this.wipe(undefined, reason);
     this.emit([
       { type: "account", account: this.account },
       { type: "connection", connection: { state: "signed_out" } },
     ]);
   }
 
-  /** Deletes everything, and stores `account`, in one step. */
-  private async wipe(account: StoredAccount | undefined): Promise<void> {
+  /** Deletes everything, and stores who is logged in now or why nobody is, in one step. A leader that was replaced deletes nothing. */
+  private async wipe(account: StoredAccount | undefined, reason?: SignedOutReason): Promise<void> {
     const transaction = this.database.transaction(tables, "readwrite", { durability: "strict" });
+    const values = transaction.objectStore("values");
+    await fence(values, this.epoch);
     for (const table of tables) await transaction.objectStore(table).clear();
-    await transaction.objectStore("values").put(this.epoch, "epoch");
+    await values.put(this.epoch, "epoch");
+    if (reason !== undefined) await values.put(reason, "signed_out");
     if (account !== undefined) await transaction.objectStore("account").put(account, "account");
     await transaction.done;
   }
@@ -281,8 +303,9 @@ export class Core {
     }
   }
 
+  /** Who looked last comes first: only so many can be watched. */
   private watch(): void {
-    const users = new Set([...this.watched.values()].flat());
+    const users = new Set([...this.watched.values()].reverse().flat());
     this.device?.watch([...users].slice(0, USERS_PER_QUESTION));
   }
 

@@ -13,6 +13,7 @@ import {
   type Tokens,
   type UserId,
 } from "../protocol/index.js";
+import { fence, type Named } from "../storage/apply.js";
 import type { Database, StoredAccount, StoredEntry, StoredFailure } from "../storage/database.js";
 import { events, findTag, snapshot } from "../storage/read.js";
 import type { Action, Notification, Window } from "../sync/effect.js";
@@ -51,6 +52,8 @@ export class Device {
   private readonly steps: Steps;
   private readonly link: Link;
   private readonly asked = new Map<string, Promise<number>>();
+  /** The last look whether a name was used before: one after the other, so that what is written keeps its order. */
+  private looked: Promise<unknown> = Promise.resolve();
   private session: unknown;
   /** The outbox as it is stored. */
   private readonly written = new Map<string, StoredEntry>();
@@ -63,9 +66,11 @@ export class Device {
   ) {
     const { environment, database, base } = owner;
     const keep = async (tokens: Tokens) => {
-      const transaction = database.transaction("account", "readwrite");
-      const stored = await transaction.store.get("account");
-      if (stored?.device === account.device) await transaction.store.put({ ...stored, tokens }, "account");
+      const transaction = database.transaction(["account", "values"], "readwrite", { durability: "strict" });
+      await fence(transaction.objectStore("values"), owner.epoch);
+      const rows = transaction.objectStore("account");
+      const stored = await rows.get("account");
+      if (stored?.device === account.device) await rows.put({ ...stored, tokens }, "account");
       await transaction.done;
     };
     this.api = new Api(environment, base, account.tokens, keep, async () => (await database.get("account", "account"))?.tokens);
@@ -87,6 +92,7 @@ export class Device {
       },
       welcome: (session, frame) =>
         this.steps.add({
+          turns: true,
           run: (_, now) => {
             this.session = session;
             engine.handle(now, { type: "frame", frame });
@@ -95,6 +101,7 @@ export class Device {
       frame: (frame) => this.frame(frame),
       disconnected: () =>
         this.steps.add({
+          turns: true,
           run: (_, now) => {
             this.session = undefined;
             engine.handle(now, { type: "disconnected" });
@@ -135,27 +142,30 @@ export class Device {
     this.link.reconnect();
   }
 
-  /** Puts an action into the outbox. The same `key` again gives the same tag again. */
-  queue(key: string, conversation: ConversationId, action: Action): Promise<number> {
+  /** Puts an action into the outbox, `instead` of what failed under that tag. The same `key` again gives the same tag again. */
+  queue(key: string, conversation: ConversationId, action: Action, instead?: number): Promise<number> {
     const asked = this.asked.get(key);
     if (asked !== undefined) return asked;
-    const answer = this.queueOnce(key, conversation, action).finally(() => this.asked.delete(key));
+    const known = this.looked.then(() => this.owner.database.get("keys", key));
+    this.looked = known.catch(() => undefined);
+    const answer = known
+      .then((used) => used?.tag ?? this.queueNew({ key, conversation, ...(instead === undefined ? {} : { instead }) }, action))
+      .finally(() => this.asked.delete(key));
     this.asked.set(key, answer);
     return answer;
   }
 
-  private async queueOnce(key: string, conversation: ConversationId, action: Action): Promise<number> {
-    const known = await this.owner.database.get("keys", key);
-    if (known !== undefined) return known.tag;
+  private queueNew(named: Omit<Named, "tag">, action: Action): Promise<number> {
     this.queued += 1;
-    if (this.queued % KEYS_BETWEEN === 0) await this.forgetKeys();
+    // Not waited for: what is written next would overtake this.
+    if (this.queued % KEYS_BETWEEN === 0) void this.forgetKeys().catch(() => undefined);
     return this.steps.ask(
       (engine, now) => {
-        const queued = engine.queue(now, conversation, action);
+        const queued = engine.queue(now, named.conversation, action);
         if ("refusal" in queued) throw ClientFailure.from(queued.refusal);
         return queued.tag;
       },
-      (tag) => ({ key, conversation, tag }),
+      (tag) => ({ ...named, tag }),
     );
   }
 
@@ -183,14 +193,18 @@ export class Device {
       if (known === undefined) throw new ClientFailure("unknown_message", "nothing failed under this tag");
       return known.tag;
     }
-    const again = await this.queue(key, conversation, actionOf(failed.frame));
-    await this.discard(conversation, tag);
+    const again = await this.queue(key, conversation, actionOf(failed.frame), tag);
+    this.forgetFailure(conversation, tag);
     return again;
   }
 
   /** Forgets what failed. */
   async discard(conversation: ConversationId, tag: number): Promise<void> {
     await this.owner.database.delete("failures", [conversation, tag]);
+    this.forgetFailure(conversation, tag);
+  }
+
+  private forgetFailure(conversation: ConversationId, tag: number): void {
     if (this.failures.delete(keyOf(conversation, tag))) this.owner.emit([{ type: "forgotten", conversation, tag }]);
   }
 
@@ -287,7 +301,8 @@ export class Device {
     }
     this.owner.emit(told);
     const synced = told.some((event) => event.type === "told" && event.notification.type === "synced");
-    if (synced && this.connection.state === "online") {
+    // Not where it is of a session that was lost meanwhile.
+    if (synced && this.link.holds(this.session) && this.connection.state === "online") {
       this.setConnection({ ...this.connection, synced: true });
       this.values.refreshAll();
     }

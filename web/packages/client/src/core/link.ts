@@ -65,8 +65,12 @@ export class Link {
 
   /** Sends frames, if `session` still stands. */
   send(session: unknown, frames: readonly ClientFrame[]): void {
-    if (this.session === undefined || this.session !== session) return;
-    for (const frame of frames) this.session.send(frame);
+    if (this.holds(session)) for (const frame of frames) this.session?.send(frame);
+  }
+
+  /** Does `session` still stand? */
+  holds(session: unknown): boolean {
+    return session !== undefined && this.session === session;
   }
 
   /** Gives the session up and makes another. */

@@ -2,7 +2,7 @@
 import { wait } from "../environment.js";
 import { ClientFailure, failure } from "../failure.js";
 import type { ClientFrame, ConversationId } from "../protocol/index.js";
-import { apply } from "../storage/apply.js";
+import { apply, type Named } from "../storage/apply.js";
 import type { Database, StoredEntry } from "../storage/database.js";
 import type { Effect, Window } from "../sync/effect.js";
 import type { Engine } from "../sync/engine.js";
@@ -19,11 +19,13 @@ export const JOBS = 20_000;
 /** Something for the engine. */
 export interface Job {
   run(engine: Engine, now: number): void;
+  /** It ends or begins a session. It begins a step: frames that jobs before it caused are for the session before, and must not go into the next one. */
+  readonly turns?: true;
   /** What `run` did is stored. */
   done?(): void;
   failed?(error: ClientFailure): void;
   /** A name for what `run` queued, known after it. */
-  key?(): { readonly key: string; readonly conversation: ConversationId; readonly tag: number } | undefined;
+  key?(): Named | undefined;
 }
 
 /** Who does what a step wants done. */
@@ -106,8 +108,14 @@ export class Steps {
   private async work(): Promise<void> {
     // What comes in the same turn goes into one step.
     await Promise.resolve();
-    while (this.jobs.length > 0 && !this.stopped) await this.step(this.jobs.splice(0, AT_ONCE));
+    while (this.jobs.length > 0 && !this.stopped) await this.step(this.jobs.splice(0, this.together()));
     this.schedule();
+  }
+
+  /** How many of the jobs that wait go into one step. */
+  private together(): number {
+    const turn = this.jobs.slice(0, AT_ONCE).findIndex((job, index) => index > 0 && job.turns);
+    return turn < 0 ? AT_ONCE : turn;
   }
 
   private async step(jobs: readonly Job[]): Promise<void> {

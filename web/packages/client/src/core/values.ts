@@ -23,6 +23,8 @@ export class ValueKeeper {
   private readonly fresh = new Map<UserId, number>();
   private readonly wanted = new Set<UserId>();
   private asking = false;
+  /** How often each value was asked for or changed: an answer that is overtaken by a later one is not kept. */
+  private readonly turns: Record<Name, number> = { me: 0, settings: 0, friends: 0, blocks: 0 };
 
   constructor(
     private readonly environment: Environment,
@@ -55,7 +57,7 @@ export class ValueKeeper {
     if (method === "GET") return;
     const name = names.find((one) => path.startsWith(paths[one]));
     if (name === undefined) return;
-    if (method === "PATCH") await this.set(name, answer as Values[Name]);
+    if (method === "PATCH") await this.set(name, answer as Values[Name], this.turn(name));
     else await this.refresh(name);
     // Blocking ends a friendship.
     if (name === "blocks") await this.refresh("friends");
@@ -63,8 +65,9 @@ export class ValueKeeper {
 
   /** Asks for one of them. Failing is no matter: the next session asks again. */
   async refresh(name: Name): Promise<void> {
+    const turn = this.turn(name);
     try {
-      await this.set(name, await this.api.get(paths[name]));
+      await this.set(name, await this.api.get(paths[name]), turn);
     } catch (error) {
       if (!failure(error).isTransient && failure(error).code === "signed_out") this.values = {};
     }
@@ -96,7 +99,13 @@ export class ValueKeeper {
     }
   }
 
-  private async set<One extends Name>(name: One, value: Values[One]): Promise<void> {
+  private turn(name: Name): number {
+    this.turns[name] += 1;
+    return this.turns[name];
+  }
+
+  private async set<One extends Name>(name: One, value: Values[One], turn: number): Promise<void> {
+    if (turn !== this.turns[name]) return;
     this.values = { ...this.values, [name]: value };
     await this.database.put("values", value, name);
     this.emit([{ type: "values", values: this.values }]);

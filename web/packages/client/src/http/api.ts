@@ -15,6 +15,8 @@ const ANSWER_MS = 6_000;
 /** An API client of one device. */
 export class Api {
   private refreshing: Promise<string> | undefined;
+  /** The refresh token that is stored while the newer pair could not be: a full disk must not end the login. */
+  private unstored: string | undefined;
 
   /**
    * `keep` stores new tokens before they are used: a pair that was used but not stored would be lost with the tab. `stored` says what is stored: a tab that
@@ -31,6 +33,7 @@ export class Api {
   /** A token that is good for some time, refreshed if need be. */
   async accessToken(): Promise<string> {
     const { access_token, expires_at } = this.tokens;
+    if (this.unstored !== undefined) await this.store(this.tokens, this.unstored);
     if (expires_at > this.environment.now() + MARGIN_MS) return access_token;
     try {
       return await this.refresh(access_token);
@@ -52,15 +55,16 @@ export class Api {
 
   private async swap(): Promise<string> {
     const stored = await this.stored();
-    if (stored !== undefined && stored.refresh_token !== this.tokens.refresh_token) {
+    if (stored !== undefined && stored.refresh_token !== this.tokens.refresh_token && stored.refresh_token !== this.unstored) {
       this.tokens = stored;
+      this.unstored = undefined;
       return stored.access_token;
     }
     const body = { refresh_token: this.tokens.refresh_token };
     for (let attempt = 1; ; attempt += 1) {
       try {
         const tokens = await ask<Tokens>(this.environment, this.base, { method: "POST", path: "/v1/refresh", body, timeout: ANSWER_MS });
-        await this.keep(tokens);
+        await this.store(tokens, this.unstored ?? body.refresh_token);
         this.tokens = tokens;
         return tokens.access_token;
       } catch (thrown) {
@@ -71,6 +75,18 @@ export class Api {
         else if (error.status === 401) throw new ClientFailure("unreachable", error.message);
         else throw error;
       }
+    }
+  }
+
+  /** Stores a pair in place of the one with the refresh token `instead`. Where that fails, it is used all the same, and stored as soon as it can be. */
+  private async store(tokens: Tokens, instead: string): Promise<void> {
+    try {
+      await this.keep(tokens);
+      this.unstored = undefined;
+    } catch (thrown) {
+      // Another tab leads, and has tokens of its own.
+      if (failure(thrown).code === "closed") throw thrown;
+      this.unstored = instead;
     }
   }
 

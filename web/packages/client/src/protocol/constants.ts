@@ -33,6 +33,8 @@ export const POLL_MS = 25000;
 export const POLL_SILENCE_MS = 60000;
 export const POLL_FRAMES = 200;
 export const TYPING_MS = 6000;
+export const LATEST_EVENTS = 20;
+export const LATEST_BYTES = 4096;
 export const PREVIEW_CHARACTERS = 200;
 export const UNANSWERED_PER_SESSION = 256;
 

@@ -633,7 +633,13 @@ group?: Group,
 /**
  * For a direct conversation: how far the other has got.
  */
-peer?: Peer, };
+peer?: Peer, 
+/**
+ * The latest events, in order and without a gap up to `head_seq`, in an answer to a question with `since`: a device that lacks
+ * no more than these need not ask for a page. At most [`crate::limits::LATEST_EVENTS`], and
+ * [`crate::limits::LATEST_BYTES`] of text; empty where they would be more, or nothing happened.
+ */
+latest?: Array<Event>, };
 
 /**
  * The beginning of a message.
@@ -757,6 +763,15 @@ device: DeviceId,
  * Tokens of the device.
  */
 tokens: Tokens, 
+/**
+ * Chat servers to connect to, best first.
+ */
+servers: Array<ChatServer>, };
+
+/**
+ * The answer to `GET /v1/servers`.
+ */
+export type Servers = { 
 /**
  * Chat servers to connect to, best first.
  */

@@ -9,14 +9,23 @@ import { type Database, type Schema, type StoredEntry, storageFailure } from "./
 const TABLES = ["account", "conversations", "events", "outbox", "failures", "keys", "values"] as const;
 type Transaction = IDBPTransaction<Schema, [...typeof TABLES], "readwrite">;
 
+/** A name that a writer gave to what it queued. */
+export interface Named {
+  readonly key: string;
+  readonly conversation: ConversationId;
+  readonly tag: number;
+  /** The tag of what failed and is written again by this: it is forgotten in the same step, so that it cannot be written a third time. */
+  readonly instead?: number;
+}
+
 /** What is stored besides what the engine says. */
 export interface Extras {
   /** The wall clock, for entries of the outbox. */
   readonly now: number;
-  /** Names of what is queued with these effects. */
   /** Which leader stores. Another one that took over since stores another number, and from then on this one stores nothing. */
   readonly epoch?: number;
-  readonly keys?: readonly { readonly key: string; readonly conversation: ConversationId; readonly tag: number }[];
+  /** Names of what is queued with these effects. */
+  readonly keys?: readonly Named[];
 }
 
 /**
@@ -35,13 +44,16 @@ export async function apply(database: Database, effects: readonly Effect[], extr
     // What is queued must be on the disk before it is sent; the rest can be had again from the server.
     const transaction = database.transaction(TABLES, "readwrite", { durability: queues ? "strict" : "relaxed" });
     try {
-      await fence(transaction, extras.epoch);
+      if (extras.epoch !== undefined) await fence(transaction.objectStore("values"), extras.epoch);
       const answered = new Map<string, StoredEntry>();
       for (const effect of effects) {
         if (effect.type === "write") await store(transaction, effect.write, told, extras, answered);
         else if (effect.type === "notify") await notify(transaction, effect.notification, told, answered);
       }
-      for (const key of extras.keys ?? []) await transaction.objectStore("keys").put({ ...key, at: extras.now });
+      for (const { key, conversation, tag, instead } of extras.keys ?? []) {
+        await transaction.objectStore("keys").put({ key, conversation, tag, at: extras.now });
+        if (instead !== undefined) await transaction.objectStore("failures").delete([conversation, instead]);
+      }
     } catch (error) {
       // Handled by whoever waits for it below or not at all: the error thrown is the one that counts.
       transaction.done.catch(() => undefined);
@@ -59,10 +71,9 @@ export async function apply(database: Database, effects: readonly Effect[], extr
   return told;
 }
 
-async function fence(transaction: Transaction, epoch: number | undefined): Promise<void> {
-  if (epoch !== undefined && (await transaction.objectStore("values").get("epoch")) !== epoch) {
-    throw new ClientFailure("closed", "another tab leads now");
-  }
+/** Refuses a leader that has been replaced. To be asked in the transaction in which it stores; `values` is that table. */
+export async function fence(values: { get(key: "epoch"): Promise<unknown> }, epoch: number): Promise<void> {
+  if ((await values.get("epoch")) !== epoch) throw new ClientFailure("closed", "another tab leads now");
 }
 
 async function notify(
@@ -106,6 +117,9 @@ async function store(
       await outbox.delete([write.conversation, write.tag]);
       return;
     }
+    case "forget":
+      await transaction.objectStore("events").delete(between(write.conversation, 0, write.below - 1));
+      return;
     case "append":
       await put(transaction, write.conversation, write.event);
       return tell(transaction, write.conversation, write.event, told);

@@ -63,8 +63,35 @@ export type Database = IDBPDatabase<Schema>;
 /** All tables. */
 export const tables = ["account", "conversations", "events", "outbox", "failures", "drafts", "profiles", "values", "keys"] as const;
 
-/** Opens the database `name`, made if it is new. `onLost` is told when the browser closes it. */
-export async function openDatabase(name: string, onLost: () => void): Promise<Database> {
+/**
+ * Opens the database `name`, made if it is new. Where the browser drops the connection (some do to a page in the background) or deletes the site's data, what
+ * is under way fails, and another connection is made: whoever tries again finds what there is then.
+ */
+export async function openDatabase(name: string): Promise<Database> {
+  let closed = false;
+  const dropped = (): void => {
+    // Failing here, it is dropped for good: everything that is stored fails, and says so.
+    if (!closed) connect(name, dropped).then(take, () => undefined);
+  };
+  let current = await connect(name, dropped);
+  const take = (next: Database): void => {
+    if (closed) next.close();
+    else current = next;
+  };
+  const close = (): void => {
+    closed = true;
+    current.close();
+  };
+  return new Proxy({} as Database, {
+    get(_, key) {
+      if (key === "close") return close;
+      const value: unknown = Reflect.get(current, key);
+      return typeof value === "function" ? value.bind(current) : value;
+    },
+  });
+}
+
+async function connect(name: string, dropped: () => void): Promise<Database> {
   try {
     return await openDB<Schema>(name, 1, {
       upgrade(database) {
@@ -81,7 +108,7 @@ export async function openDatabase(name: string, onLost: () => void): Promise<Da
       },
       // A newer version of the application in another tab wants to change the tables.
       blocking: (_current, _blocked, event) => (event.target as IDBDatabase).close(),
-      terminated: onLost,
+      terminated: dropped,
     });
   } catch (error) {
     throw storageFailure(error);

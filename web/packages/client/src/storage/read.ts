@@ -1,6 +1,7 @@
 /** Reading what is stored, always a bounded part of it. */
 import type { ConversationId, DeviceId, Event, Tag } from "../protocol/index.js";
 import type { Found, Snapshot } from "../sync/effect.js";
+import { Ranges } from "../sync/ranges.js";
 import { between } from "./apply.js";
 import type { Database } from "./database.js";
 
@@ -23,6 +24,16 @@ export async function snapshot(database: Database): Promise<Snapshot | undefined
 export async function events(database: Database, conversation: ConversationId, from: number, to: number, limit: number): Promise<Event[]> {
   if (to < from) return [];
   const rows = await database.getAll("events", between(conversation, from, to), limit);
+  return rows.map((row) => row.event);
+}
+
+/** All events with `from <= seq <= to`; `undefined` where some of these places are not stored, or no more. */
+export async function whole(database: Database, conversation: ConversationId, from: number, to: number): Promise<Event[] | undefined> {
+  // In one transaction: what is old may be forgotten at any time.
+  const transaction = database.transaction(["conversations", "events"], "readonly");
+  const stored = await transaction.objectStore("conversations").get(conversation);
+  if (stored === undefined || !new Ranges(stored.known).cover(from, to)) return undefined;
+  const rows = await transaction.objectStore("events").getAll(between(conversation, from, to));
   return rows.map((row) => row.event);
 }
 

@@ -111,6 +111,8 @@ export type Write =
   | { readonly type: "keep"; readonly conversation: ConversationId; readonly events: readonly Event[]; readonly have: number }
   /** Stored events (after `after`, up to `to`) became contiguous with what the application was told: amend what they are about, and tell it of them in order. */
   | { readonly type: "deliver"; readonly conversation: ConversationId; readonly after: number; readonly to: number }
+  /** Delete the events below `below`: they are known no more. */
+  | { readonly type: "forget"; readonly conversation: ConversationId; readonly below: number }
   /** The sync point. */
   | { readonly type: "point"; readonly point: string };
 

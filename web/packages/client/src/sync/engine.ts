@@ -9,6 +9,7 @@
 import { compareConversations, compareIds } from "../model/conversation_id.js";
 import type { ClientFrame, ConversationId, DeviceId, ServerFrame, Tag, UserId, UserPresence } from "../protocol/index.js";
 import type { Action, Effect, Input, Notification, Snapshot, Window, Write } from "./effect.js";
+import { forgetOld, LOOKED_AFTER } from "./keeping.js";
 import * as live from "./live.js";
 import * as pulling from "./pulling.js";
 import * as receiving from "./receiving.js";
@@ -72,6 +73,8 @@ export class Engine {
   private readonly changed = new Set<ConversationId>();
   private readonly order = new SortedSet<ConversationId>(compareConversations);
   private toldSynced = false;
+  /** Places stored or told since it was looked how much is kept; a device that goes on from a snapshot looks at once. */
+  private grown = LOOKED_AFTER;
   private effects: Effect[] = [];
 
   /** A device that goes on from `snapshot`. */
@@ -95,6 +98,10 @@ export class Engine {
 
   /** Takes in what happened at the time `now`. */
   handle(now: number, input: Input): void {
+    if (this.grown >= LOOKED_AFTER) {
+      this.grown = 0;
+      forgetOld(this);
+    }
     switch (input.type) {
       case "frame":
         this.takeFrame(now, input.frame);
@@ -209,6 +216,9 @@ export class Engine {
   }
 
   write(write: Write): void {
+    if (write.type === "append") this.grown += 1;
+    else if (write.type === "keep") this.grown += write.events.length;
+    else if (write.type === "deliver") this.grown += write.to - write.after;
     this.effects.push({ type: "write", write });
   }
 

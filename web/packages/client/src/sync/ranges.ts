@@ -46,6 +46,26 @@ export class Ranges {
     return this.ranges.at(-1);
   }
 
+  /** How many places are known. */
+  get places(): number {
+    return this.ranges.reduce((sum, [from, to]) => sum + to - from + 1, 0);
+  }
+
+  /** Where the `most` highest places begin; above all of them for none. */
+  newest(most: number): number {
+    let left = most;
+    for (const [from, to] of this.ranges.toReversed()) {
+      if (left <= to - from + 1) return to + 1 - left;
+      left -= to - from + 1;
+    }
+    return this.lowest;
+  }
+
+  /** The lowest place that is known; 0 if none is. */
+  get lowest(): number {
+    return this.ranges[0]?.[0] ?? 0;
+  }
+
   /** How many ranges there are. */
   get length(): number {
     return this.ranges.length;

@@ -1,9 +1,9 @@
 /** Asking what changed since the sync point. Mirrors `syncing.rs`. */
 import { isDirect } from "../model/conversation_id.js";
-import type { ConversationSummary, ErrorBody, SyncQuestion } from "../protocol/index.js";
+import type { ConversationSummary, ErrorBody, Event, SyncQuestion } from "../protocol/index.js";
 import type { Engine } from "./engine.js";
 import { sendMarkers } from "./live.js";
-import { wantPull } from "./pulling.js";
+import { takePage, wantPull } from "./pulling.js";
 import type { Start } from "./state.js";
 import { lookUpStale, makeReady, rewind } from "./writing.js";
 
@@ -104,8 +104,22 @@ function takeSummary(engine: Engine, now: number, summary: ConversationSummary, 
   engine.getOrInsert(id).takeIn(engine.user, summary, start);
   engine.markChanged(id);
   engine.notify({ type: "conversation", conversation: id });
+  takeLatest(engine, now, id, summary.latest ?? []);
   wantPull(engine, now, id);
   sendMarkers(engine, now, id);
+}
+
+/** Takes in the events that came with a summary, if they go on from what the device has: a page that it need not ask for. */
+function takeLatest(engine: Engine, now: number, id: string, latest: readonly Event[]): void {
+  const state = engine.conversations.get(id);
+  const [first, last] = [latest[0], latest.at(-1)];
+  if (state === undefined || state.have === null || first === undefined || last === undefined) return;
+  const { have } = state;
+  const whole = latest.every((event, index) => event.seq === first.seq + index);
+  if (!whole || first.seq > have + 1 || last.seq <= have) return;
+  const events = latest.filter((event) => event.seq > have);
+  const page = { events, from: have + 1, to: last.seq, head_seq: state.reaches, first_seq: state.firstSeq };
+  takePage(engine, now, id, { type: "after", seq: have }, page);
 }
 
 /** What was written to before the first sync: a direct conversation that the server did not list has no events. */

@@ -10,10 +10,14 @@ import { ClientFailure, failure } from "../failure.js";
 import { uniqueName } from "../names.js";
 import type { Database } from "../storage/database.js";
 
-/** A tab that hears nothing of a leader for this long takes the lead by force, in milliseconds: the leader may be frozen. */
+/** A tab that hears nothing of a leader for this long takes the lead by force, in milliseconds: the leader may be frozen ... */
 const SILENCE_MS = 10_000;
+/** ... if it has asked so often meanwhile. Time alone says nothing in a tab that slept, or whose timers the browser slows down. */
+const ASKS = 4;
 /** How often a tab without an answer asks who leads, in milliseconds. */
 const ASK_MS = 500;
+/** A leader that is overtaken although it holds the lock begins again after this long, in milliseconds: until then it hears whether the lock was taken. */
+const AGAIN_MS = 1_000;
 
 type Message =
   | { readonly kind: "who" }
@@ -69,6 +73,10 @@ export class Port {
   private release: (() => void) | undefined;
   private nextId = 1;
   private heardAt: number;
+  /** How often it asked who leads since it heard of a leader. */
+  private unheard = 0;
+  /** Grows when the lead is taken from this tab: what began to lead before it is not to go on. */
+  private turn = 0;
   private asking: ReturnType<typeof setInterval> | undefined;
   private fatal: ClientFailure | undefined;
   /** Another tab has taken over, and there are no locks to stand in line for. */
@@ -161,36 +169,46 @@ export class Port {
     const { core } = this;
     this.core = undefined;
     this.leader = undefined;
-    this.heardAt = this.environment.now();
+    this.turn += 1;
+    this.heard();
     if (core !== undefined) this.reader.leads(false);
     void core?.stop();
     this.stand(false);
     this.post({ kind: "who" });
   }
 
-  /** The core found that another one leads. With locks, the lock says so too. */
-  private overtaken(): void {
-    if (this.channel !== undefined) return;
+  /** The core that began in `turn` found that another one has begun since. */
+  private overtaken(turn: number): void {
+    if (turn !== this.turn) return;
     this.core = undefined;
     this.leader = undefined;
+    if (this.channel !== undefined) {
+      // Most likely the lock is lost too, and says so in a moment. If not, it was a tab that lost the lock while it began, and leads no more.
+      setTimeout(() => {
+        if (turn === this.turn && this.core === undefined && !this.closing.signal.aborted) void this.lead();
+      }, AGAIN_MS);
+      return;
+    }
     this.fenced = true;
     this.reader.leads(false);
     this.fail(new ClientFailure("closed", "another tab has taken over"));
   }
 
   private async lead(): Promise<void> {
+    const { turn } = this;
     try {
       const publish = (batch: Batch) => {
         this.reader.batch(batch);
         this.post({ kind: "batch", leader: this.tab, batch });
       };
-      const core = await Core.start(this.environment, this.database, this.base, publish, () => this.overtaken());
-      if (this.closing.signal.aborted) return void core.stop();
+      const core = await Core.start(this.environment, this.database, this.base, publish, () => this.overtaken(turn));
+      if (this.closing.signal.aborted || turn !== this.turn) return void core.stop();
       this.core = core;
       this.reader.leads(true);
       this.follow(this.tab);
       this.post({ kind: "leader", leader: this.tab });
     } catch (thrown) {
+      if (turn !== this.turn) return;
       this.fatal = failure(thrown);
       this.fail(this.fatal);
       this.reader.failed(this.fatal);
@@ -203,14 +221,20 @@ export class Port {
     const now = this.environment.now();
     const owed = this.leader === undefined || this.pending.size > 0;
     if (this.core !== undefined || !owed) {
-      this.heardAt = now;
-    } else if (now - this.heardAt > SILENCE_MS) {
-      this.heardAt = now;
+      this.heard();
+    } else if (now - this.heardAt > SILENCE_MS && this.unheard >= ASKS) {
+      this.heard();
       this.leader = undefined;
       this.stand(true);
     } else {
+      this.unheard += 1;
       this.post({ kind: "who" });
     }
+  }
+
+  private heard(): void {
+    this.heardAt = this.environment.now();
+    this.unheard = 0;
   }
 
   private receive(message: Message): void {
@@ -219,7 +243,7 @@ export class Port {
         if (this.core !== undefined) this.post({ kind: "leader", leader: this.tab });
         return;
       case "leader":
-        this.heardAt = this.environment.now();
+        this.heard();
         return this.follow(message.leader);
       case "batch":
         if (message.leader === this.leader) this.reader.batch(message.batch);
@@ -242,6 +266,7 @@ export class Port {
   private follow(leader: string): void {
     if (leader === this.leader) return;
     this.leader = leader;
+    this.fatal = undefined;
     this.reader.attaching();
     // Not one of the pending calls: a leader that comes after this one answers for itself.
     this.call("attach").then(
@@ -273,7 +298,11 @@ export class Port {
     if (core === undefined) return;
     core.call(tab, name, given).then(
       (value) => this.take({ kind: "answer", tab, id, value }),
-      (error) => this.take({ kind: "answer", tab, id, error: failure(error) }),
+      (thrown) => {
+        const error = failure(thrown);
+        // It leads no more: its successor is asked.
+        if (error.code !== "closed" || this.core === core) this.take({ kind: "answer", tab, id, error });
+      },
     );
   }
 

@@ -1,0 +1,369 @@
+//! The sections of the configuration, with what each key means and its value when it is not set.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use banter_store::cluster::{Role, Roles};
+use banter_store::embedded::history::HistoryOptions;
+use http::HeaderName;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::ConfigError;
+use crate::discovery::PlaceHeaders;
+use crate::presence::GRACE;
+use crate::rate_limit::ProxyHeader;
+
+/// `[node]`: this node. Its keys are `BANTER_<KEY>` in the environment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Node {
+    /// What it does. All of it when not set.
+    #[serde(deserialize_with = "roles")]
+    pub roles: Roles,
+    /// The data folder of a server that is no node of a fleet; made if it is missing.
+    pub data: PathBuf,
+    /// Where clients and load balancers connect. Port 0 takes a free port.
+    pub listen: SocketAddr,
+    /// The URL under which clients reach this very gateway (not the load balancer in front of all). Empty: where they asked.
+    pub client_url: String,
+    /// Where the other nodes connect. Port 0 takes a free port.
+    pub internal_listen: SocketAddr,
+    /// Where the other nodes reach it (`10.0.0.1:8490`). Empty: the address it listens on.
+    pub internal_address: String,
+    /// Where it is, for clients that name a region. Any text.
+    pub region: String,
+    /// Where it is: latitude and longitude in degrees.
+    pub coordinates: Option<[f64; 2]>,
+    /// A file in MaxMind's format that says where client addresses are. Empty: not known.
+    pub geoip: PathBuf,
+    /// The header in which the proxy in front names the region of a client. Empty: none.
+    pub region_header: String,
+    /// The header in which it writes a client's `<latitude>,<longitude>`, or the latitude alone. Empty: none.
+    pub latitude_header: String,
+    /// The header in which it writes the longitude, where it has one of its own. Empty: none.
+    pub longitude_header: String,
+    /// The header in which the proxy in front writes client addresses: `x-forwarded-for` or `forwarded`. Empty: none is believed.
+    pub trust_proxy: String,
+    /// No limits on sign-ups, logins, requests and frames. For load runs on a closed network.
+    pub unlimited: bool,
+    /// Milliseconds after which a lost connection counts as offline.
+    pub presence_grace_ms: u64,
+    /// Most sessions at once. More than descriptors can be opened makes threads that open as many each. 0: as many as there are
+    /// descriptors for.
+    pub sessions: u32,
+    /// How many threads of their own hold the sessions. Not set: as many as `sessions` needs.
+    pub shards: Option<u16>,
+    /// Free space, in MiB, that is kept on the disk of the data folder.
+    pub reserve_mib: u64,
+    /// The longest, in seconds, that sessions are given to move to other gateways when this one stops. Only in a fleet.
+    pub drain_seconds: u64,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Node {
+            roles: Roles::all(),
+            data: "banter-data".into(),
+            listen: ([127, 0, 0, 1], 8480).into(),
+            client_url: String::new(),
+            internal_listen: ([127, 0, 0, 1], 8490).into(),
+            internal_address: String::new(),
+            region: String::new(),
+            coordinates: None,
+            geoip: PathBuf::new(),
+            region_header: String::new(),
+            latitude_header: String::new(),
+            longitude_header: String::new(),
+            trust_proxy: String::new(),
+            unlimited: false,
+            presence_grace_ms: u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX),
+            sessions: 0,
+            shards: None,
+            reserve_mib: HistoryOptions::default().reserve_bytes >> 20,
+            drain_seconds: 30,
+        }
+    }
+}
+
+/// Other than between nodes, a role that does not exist is a slip.
+fn roles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Roles, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    let role = |name: &String| Role::named(name).ok_or_else(|| D::Error::custom(format!("`{name}` is no role")));
+    names.iter().map(role).collect()
+}
+
+/// Most sessions that a node can be told to hold.
+const MOST_SESSIONS: u32 = 10_000_000;
+/// Most shards.
+const MOST_SHARDS: u16 = 1_024;
+
+impl Node {
+    /// The header in which client addresses are believed.
+    ///
+    /// # Errors
+    /// When it is another one.
+    pub fn proxy_header(&self) -> Result<Option<ProxyHeader>, ConfigError> {
+        let header = Some(self.trust_proxy.as_str()).filter(|header| !header.is_empty());
+        header.map(str::parse).transpose().map_err(|error| contradiction(format!("`node.trust_proxy`: {error}")))
+    }
+
+    /// The headers in which the proxy in front writes where a client is.
+    ///
+    /// # Errors
+    /// When one is no header.
+    pub fn place_headers(&self) -> Result<PlaceHeaders, ConfigError> {
+        let header = |name: &String, key: &str| -> Result<Option<HeaderName>, ConfigError> {
+            let name = Some(name.as_str()).filter(|name| !name.is_empty());
+            name.map(str::parse).transpose().map_err(|_| contradiction(format!("`node.{key}` is no name of a header")))
+        };
+        Ok(PlaceHeaders {
+            region: header(&self.region_header, "region_header")?,
+            latitude: header(&self.latitude_header, "latitude_header")?,
+            longitude: header(&self.longitude_header, "longitude_header")?,
+        })
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        self.proxy_header()?;
+        self.place_headers()?;
+        let wrong = if self.roles.is_empty() {
+            "`node.roles` names at least one of api, gateway, worker, presence"
+        } else if self.sessions > MOST_SESSIONS {
+            "`node.sessions` is at most 10,000,000"
+        } else if self.shards.is_some_and(|shards| shards > MOST_SHARDS) {
+            "`node.shards` is at most 1,024"
+        } else if self
+            .coordinates
+            .is_some_and(|[latitude, longitude]| !((-90.0..=90.0).contains(&latitude) && (-180.0..=180.0).contains(&longitude)))
+        {
+            "`node.coordinates` is [latitude, longitude] in degrees"
+        } else if !is_http(&self.client_url) {
+            "`node.client_url` begins with http:// or https://"
+        } else if self.internal_address.contains("://") {
+            "`node.internal_address` is host:port"
+        } else if self.internal_address.is_empty() && self.internal_listen.ip().is_unspecified() {
+            "`node.internal_address` says where the other nodes reach a node whose `internal_listen` is any address"
+        } else {
+            return Ok(());
+        };
+        Err(contradiction(wrong.to_owned()))
+    }
+}
+
+fn is_http(url: &str) -> bool {
+    url.is_empty() || url.starts_with("http://") || url.starts_with("https://")
+}
+
+fn contradiction(message: String) -> ConfigError {
+    ConfigError::Contradiction(message)
+}
+
+/// `[secret]`: the key that tokens are signed with, and by which nodes know each other. Whoever has it can be anybody. A server with
+/// a data folder makes its own there.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Secret {
+    /// 64 hexadecimal digits. Better in `key_file`, or in the environment.
+    pub key: String,
+    /// A file that holds the 32 bytes, or their 64 hexadecimal digits.
+    pub key_file: PathBuf,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secret").field("key_file", &self.key_file).finish_non_exhaustive()
+    }
+}
+
+impl Secret {
+    /// Is none set?
+    pub fn is_empty(&self) -> bool {
+        self.key.is_empty() && self.key_file.as_os_str().is_empty()
+    }
+
+    /// The key itself.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or it is no key.
+    pub fn read(&self) -> Result<[u8; 32], ConfigError> {
+        if !self.key.is_empty() {
+            return of_hex(&self.key).ok_or_else(|| contradiction("`secret.key` is 64 hexadecimal digits".to_owned()));
+        }
+        let path = self.key_file.display().to_string();
+        let bytes = std::fs::read(&self.key_file).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+        let digits = std::str::from_utf8(&bytes).ok().and_then(|text| of_hex(text.trim()));
+        let key = <[u8; 32]>::try_from(bytes.as_slice()).ok().or(digits);
+        key.ok_or_else(|| contradiction(format!("{path} holds neither 32 bytes nor 64 hexadecimal digits")))
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        if self.is_empty() { Ok(()) } else { self.read().map(drop) }
+    }
+}
+
+fn of_hex(text: &str) -> Option<[u8; 32]> {
+    let mut key = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, at) in key.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+    }
+    Some(key)
+}
+
+/// `[directory]`: PostgreSQL.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Directory {
+    /// `postgres://user:password@host/database`.
+    pub url: String,
+}
+
+/// `[history]`: Cassandra.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct History {
+    /// Some of its nodes, `host:port`.
+    pub contact_points: Vec<String>,
+    /// The keyspace; made if it is missing.
+    pub keyspace: String,
+    /// The data centre whose nodes are asked first. Empty: all are alike.
+    pub datacenter: String,
+    /// How many nodes hold each row, when the keyspace is made.
+    pub replication_factor: u32,
+    /// Who one is to Cassandra. Empty: nobody asks.
+    pub username: String,
+    /// The password that goes with it.
+    pub password: String,
+    /// The certificates (PEM) that sign those of Cassandra's nodes. Empty: no TLS.
+    pub tls_ca: PathBuf,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        History {
+            contact_points: Vec::new(),
+            keyspace: "banter".to_owned(),
+            datacenter: String::new(),
+            replication_factor: 3,
+            username: String::new(),
+            password: String::new(),
+            tls_ca: PathBuf::new(),
+        }
+    }
+}
+
+impl History {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        let plain = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !plain(&self.keyspace) {
+            return Err(contradiction("`history.keyspace` is made of letters, digits and _".to_owned()));
+        }
+        if self.replication_factor == 0 {
+            return Err(contradiction("`history.replication_factor` is at least 1".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// `[queue]`: Kafka.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Queue {
+    /// Some of its brokers, `host:port`.
+    pub brokers: Vec<String>,
+    /// The topic of the commands; made if it is missing.
+    pub topic: String,
+    /// The topic of the facts that push and search follow; made if it is missing.
+    pub events_topic: String,
+    /// The consumer group that the workers are.
+    pub group: String,
+    /// Which making of the topic of commands it is: 0, and one more each time that it was deleted and made anew.
+    pub epoch: u16,
+    /// Partitions of the topics when they are made. Fixed from then on: sync points and positions name them.
+    pub partitions: u32,
+    /// How many brokers hold each record, when the topics are made.
+    pub replication_factor: u16,
+    /// For how long commands are kept, in hours, when the topic is made: a worker that was away for longer cannot go on by itself.
+    pub retention_hours: u32,
+    /// `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`.
+    pub security: String,
+    /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`, with `sasl_…`.
+    pub sasl_mechanism: String,
+    /// Who one is to Kafka, with `sasl_…`.
+    pub username: String,
+    /// The password that goes with it.
+    pub password: String,
+    /// The certificates (PEM) that sign those of the brokers, with `…ssl`. Empty: those of the system.
+    pub tls_ca: PathBuf,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Queue {
+            brokers: Vec::new(),
+            topic: "commands".to_owned(),
+            events_topic: "events".to_owned(),
+            group: "banter-workers".to_owned(),
+            epoch: 0,
+            partitions: 256,
+            replication_factor: 3,
+            retention_hours: 168,
+            security: "plaintext".to_owned(),
+            sasl_mechanism: "SCRAM-SHA-512".to_owned(),
+            username: String::new(),
+            password: String::new(),
+            tls_ca: PathBuf::new(),
+        }
+    }
+}
+
+/// Most partitions: a sync point names the position of each.
+const MOST_PARTITIONS: u32 = 4_096;
+
+impl Queue {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        let wrong = if !(1..=MOST_PARTITIONS).contains(&self.partitions) {
+            "`queue.partitions` is between 1 and 4,096"
+        } else if self.replication_factor == 0 {
+            "`queue.replication_factor` is at least 1"
+        } else if self.retention_hours == 0 {
+            "`queue.retention_hours` is at least 1"
+        } else if !["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"].contains(&self.security.as_str()) {
+            "`queue.security` is plaintext, ssl, sasl_plaintext or sasl_ssl"
+        } else {
+            return Ok(());
+        };
+        Err(contradiction(wrong.to_owned()))
+    }
+}
+
+/// `[sessions]`: Redis or Valkey.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sessions {
+    /// `redis://user:password@host:port`, or `rediss://` over TLS. With several, they are nodes of a Redis cluster.
+    pub url: Vec<String>,
+}
+
+/// `[cluster]`: ZooKeeper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cluster {
+    /// Its servers, `host:port`.
+    pub servers: Vec<String>,
+    /// The node under which everything of this installation is.
+    pub root: String,
+    /// Milliseconds of silence after which a node counts as dead.
+    pub session_timeout_ms: u64,
+    /// Who one is to ZooKeeper (digest), `user:password`. Empty: nobody asks.
+    pub credentials: String,
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Cluster { servers: Vec::new(), root: "/banter".to_owned(), session_timeout_ms: 6_000, credentials: String::new() }
+    }
+}

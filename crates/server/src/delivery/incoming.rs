@@ -1,0 +1,195 @@
+//! What other nodes have for the sessions and requests of this one.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use banter_store::Cluster;
+use banter_store::cluster::{Member, Role};
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::wire::delivery_server::{Delivery as DeliveryService, DeliveryServer};
+use super::wire::parcel::Content;
+use super::{NodeKey, encoding, wire};
+use crate::gateway::Gateway;
+use crate::listener;
+use crate::notices::Notices;
+use crate::worker::delivery::{Applied, Delivery};
+
+/// Most bytes of one parcel: the largest frame, and room for the rest of its round.
+const PARCEL_BYTES: usize = 16 << 20;
+/// How often it is looked whether every worker has a stream to this node.
+const WATCHED_EVERY: Duration = Duration::from_secs(5);
+/// The shortest time from one resync of all sessions to the next.
+const RESYNC_PAUSE: Duration = Duration::from_secs(1);
+/// A node that answers nothing for this long is gone.
+const SILENCE: Duration = Duration::from_secs(5);
+/// How often it is asked, when nothing else goes over the connection.
+const KEPT_ALIVE_EVERY: Duration = Duration::from_secs(2);
+/// Bytes under way on one stream.
+const WINDOW_BYTES: u32 = 4 << 20;
+
+/// Takes in what other nodes send.
+pub struct Incoming {
+    gateway: Arc<Gateway>,
+    notices: Arc<Notices>,
+    cluster: Arc<dyn Cluster>,
+    /// The streams there are: of which incarnation of each node, how many.
+    streams: Mutex<HashMap<u16, HashMap<u64, usize>>>,
+    /// Sessions may have missed something.
+    missed: Notify,
+}
+
+impl Incoming {
+    /// Hands what comes to `gateway` and `notices`.
+    pub fn new(gateway: Arc<Gateway>, notices: Arc<Notices>, cluster: Arc<dyn Cluster>) -> Arc<Self> {
+        Arc::new(Incoming { gateway, notices, cluster, streams: Mutex::default(), missed: Notify::new() })
+    }
+
+    /// Serves other nodes on `listener` for as long as it is polled.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, key: NodeKey) {
+        let service = DeliveryServer::new(Service(self)).max_decoding_message_size(PARCEL_BYTES);
+        let service = tonic::service::interceptor::InterceptedService::new(service, key);
+        let served = Server::builder()
+            .http2_keepalive_interval(Some(KEPT_ALIVE_EVERY))
+            .http2_keepalive_timeout(Some(SILENCE))
+            .initial_stream_window_size(WINDOW_BYTES)
+            .initial_connection_window_size(WINDOW_BYTES)
+            .add_service(service)
+            .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)))
+            .await;
+        if let Err(error) = served {
+            tracing::error!(%error, "other nodes are not served any more");
+        }
+        std::future::pending().await
+    }
+
+    /// Tells sessions to look everything up again when something may have been missed, for as long as it is polled.
+    pub async fn watch(self: Arc<Self>) {
+        let mut interval = tokio::time::interval(WATCHED_EVERY);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut without_before = Vec::new();
+        loop {
+            tokio::select! {
+                () = self.missed.notified() => {}
+                _ = interval.tick() => {
+                    let without = self.workers_without_stream(&self.cluster.members().borrow());
+                    // One that has just come is given the time to call.
+                    let still = without.iter().any(|node| without_before.contains(node));
+                    without_before = without;
+                    if !still {
+                        continue;
+                    }
+                    tracing::warn!(nodes = ?without_before, "workers without a stream to this node");
+                }
+            }
+            self.gateway.resync_all();
+            tokio::time::sleep(RESYNC_PAUSE).await;
+        }
+    }
+
+    /// The other members that work and have no stream to this node.
+    fn workers_without_stream(&self, members: &[Member]) -> Vec<(u16, u64)> {
+        let own = self.cluster.number();
+        let streams = self.streams.lock();
+        let workers = members.iter().filter(|member| member.node.number != own && member.profile.roles.has(Role::Worker));
+        let has_stream = |member: &&Member| {
+            // One that has joined again may call before it is seen here.
+            let of_node = streams.get(&member.node.number);
+            of_node.is_some_and(|lives| lives.keys().any(|incarnation| *incarnation >= member.node.incarnation))
+        };
+        let without = workers.filter(|member| !has_stream(member));
+        without.map(|member| (member.node.number, member.node.incarnation)).collect()
+    }
+
+    fn take(&self, content: Content) -> Result<(), encoding::Malformed> {
+        match content {
+            // Taken as the first of the stream; again it says nothing new.
+            Content::Hello(_) | Content::Farewell(_) => {}
+            Content::Missed(_) => self.missed.notify_one(),
+            Content::Round(round) => {
+                let partition = round.partition;
+                let outcomes = encoding::outcomes(round, self.cluster.number())?;
+                // Where the partitions are is read from the history here.
+                self.gateway.deliver(Applied { partition, stored_up_to: None, outcomes });
+            }
+            Content::Notice(notice) => self.notices.receive(&encoding::notice_from(notice)?),
+        }
+        Ok(())
+    }
+}
+
+struct Service(Arc<Incoming>);
+
+#[tonic::async_trait]
+impl DeliveryService for Service {
+    async fn deliver(&self, request: Request<Streaming<wire::Parcel>>) -> Result<Response<wire::Received>, Status> {
+        let mut parcels = request.into_inner();
+        let first = parcels.message().await?.and_then(|parcel| parcel.content);
+        let Some(Content::Hello(wire::Hello { number, incarnation })) = first else {
+            return Err(Status::invalid_argument("the first parcel is hello"));
+        };
+        let number = u16::try_from(number).map_err(|_| Status::invalid_argument("node numbers are smaller"))?;
+        let mut stream = Stream::begin(self.0.clone(), number, incarnation);
+        while let Some(parcel) = parcels.message().await? {
+            // A kind that this version does not know is passed over.
+            let Some(content) = parcel.content else { continue };
+            stream.whole = matches!(content, Content::Farewell(_));
+            if let Err(error) = self.0.take(content) {
+                tracing::error!(node = number, %error, "a stream from another node");
+                return Err(Status::invalid_argument(error.to_string()));
+            }
+        }
+        Ok(Response::new(wire::Received {}))
+    }
+}
+
+/// A stream from another node while it lasts. However it ends, sessions may have missed what was to come, unless its node said farewell.
+struct Stream {
+    incoming: Arc<Incoming>,
+    number: u16,
+    incarnation: u64,
+    whole: bool,
+}
+
+impl Stream {
+    fn begin(incoming: Arc<Incoming>, number: u16, incarnation: u64) -> Self {
+        *incoming.streams.lock().entry(number).or_default().entry(incarnation).or_default() += 1;
+        Stream { incoming, number, incarnation, whole: false }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let mut streams = self.incoming.streams.lock();
+        if let Some(lives) = streams.get_mut(&self.number) {
+            if let Some(count) = lives.get_mut(&self.incarnation) {
+                *count -= 1;
+            }
+            lives.retain(|_, count| *count > 0);
+            if lives.is_empty() {
+                streams.remove(&self.number);
+            }
+        }
+        drop(streams);
+        if !self.whole {
+            self.incoming.missed.notify_one();
+        }
+    }
+}
+
+/// Listens for other nodes; the address that they are told is `address`, or the one that it listens on if that is empty.
+///
+/// # Errors
+/// When it cannot.
+pub fn listen(listen: SocketAddr, address: &str) -> std::io::Result<(TcpListener, String)> {
+    let listener = listener::bind(listen)?;
+    let address = if address.is_empty() { listener.local_addr()?.to_string() } else { address.to_owned() };
+    Ok((listener, address))
+}

@@ -1,0 +1,461 @@
+//! One stream to every other node with sessions or requests: what is for it waits in a bounded queue until it is sent.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use banter_store::Cluster;
+use banter_store::cluster::{Member, NodeIncarnation, Role};
+use futures_util::stream;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tonic::Request;
+use tonic::transport::{Channel, Endpoint};
+
+use super::NodeKey;
+use super::encoding::Parcel;
+use super::wire::delivery_client::DeliveryClient;
+use super::wire::{self, parcel};
+use crate::metrics::Metrics;
+
+/// Most parcels that wait for one node.
+const WAITING_PARCELS: usize = 4_096;
+/// Most bytes that wait for one node.
+const WAITING_BYTES: usize = 64 << 20;
+/// What may be lost is dropped when the queue is this full: one part of so many.
+const EPHEMERAL_PART: usize = 4;
+/// The longest that a connection may take to come about.
+const CONNECT_TIME: Duration = Duration::from_secs(3);
+/// A node that answers nothing for this long is gone.
+const SILENCE: Duration = Duration::from_secs(5);
+/// How often it is asked, when nothing else goes over the connection.
+const KEPT_ALIVE_EVERY: Duration = Duration::from_secs(2);
+/// The pause before a broken stream is tried again; doubled each time, up to the longest.
+const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Bytes under way on one stream.
+const WINDOW_BYTES: u32 = 4 << 20;
+
+/// The streams to all other nodes that hold sessions or requests.
+pub struct Links {
+    cluster: Arc<dyn Cluster>,
+    key: NodeKey,
+    metrics: Arc<Metrics>,
+    links: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    links: HashMap<u16, Arc<Link>>,
+    /// Something was sent to anybody: a node that is found from now on may have missed it.
+    sent: bool,
+    ended: bool,
+}
+
+/// The stream to one node.
+pub struct Link {
+    /// The node.
+    pub node: NodeIncarnation,
+    address: String,
+    queue: Mutex<Waiting>,
+    changed: Notify,
+    metrics: Arc<Metrics>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    parcels: VecDeque<Parcel>,
+    bytes: usize,
+    /// Something was dropped, and the node does not know it yet.
+    missed: bool,
+    /// Nothing comes any more.
+    ended: bool,
+    /// The node has been told so.
+    said_farewell: bool,
+}
+
+impl Links {
+    /// No links yet: [`Links::run`] makes them.
+    pub fn new(cluster: Arc<dyn Cluster>, key: NodeKey, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Links { cluster, key, metrics, links: Mutex::default() })
+    }
+
+    /// Follows the members of the cluster for as long as it is polled.
+    pub async fn run(self: Arc<Self>) {
+        let mut members = self.cluster.members();
+        loop {
+            let now = members.borrow_and_update().clone();
+            self.follow(&now);
+            if members.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// Makes links to the members that have none, and drops those to nodes that are no members any more.
+    pub fn follow(self: &Arc<Self>, members: &[Member]) {
+        let own = self.cluster.number();
+        let wanted = |member: &&Member| {
+            let roles = member.profile.roles;
+            member.node.number != own && (roles.has(Role::Gateway) || roles.has(Role::Api))
+        };
+        let mut known = self.links.lock();
+        if known.ended {
+            return;
+        }
+        let wanted: Vec<&Member> = members.iter().filter(wanted).collect();
+        known.links.retain(|_, link| {
+            let stays = wanted.iter().any(|member| member.node == link.node && member.profile.internal_address == link.address);
+            if !stays {
+                link.abort();
+            }
+            stays
+        });
+        for member in wanted {
+            if !known.links.contains_key(&member.node.number) {
+                let link = self.link(member, known.sent);
+                known.links.insert(member.node.number, link);
+            }
+        }
+    }
+
+    fn link(self: &Arc<Self>, member: &Member, missed: bool) -> Arc<Link> {
+        let link = Arc::new(Link {
+            node: member.node,
+            address: member.profile.internal_address.clone(),
+            queue: Mutex::new(Waiting { missed, ..Waiting::default() }),
+            changed: Notify::new(),
+            metrics: self.metrics.clone(),
+            task: Mutex::new(None),
+        });
+        let task = tokio::spawn(link.clone().keep(self.cluster.clone(), self.key.clone()));
+        *link.task.lock() = Some(task);
+        link
+    }
+
+    /// The links there are, for something that is about to be sent to some of them. Those of nodes that are found later begin
+    /// by saying that something was missed.
+    pub fn for_sending(&self) -> Vec<Arc<Link>> {
+        let mut known = self.links.lock();
+        known.sent = true;
+        known.links.values().cloned().collect()
+    }
+
+    /// Is there a node besides this one? The same promise as [`Links::for_sending`].
+    pub fn any_for_sending(&self) -> bool {
+        let mut known = self.links.lock();
+        known.sent = true;
+        !known.links.is_empty()
+    }
+
+    /// Something was dropped before it was known for whom it is.
+    pub fn all_missed(&self) {
+        for link in self.for_sending() {
+            link.missed();
+        }
+    }
+
+    /// Nothing more is sent: each node is told that it has everything, within `patience`.
+    pub async fn end(&self, patience: Duration) {
+        let links: Vec<Arc<Link>> = {
+            let mut known = self.links.lock();
+            known.ended = true;
+            known.links.drain().map(|(_, link)| link).collect()
+        };
+        for link in &links {
+            link.queue.lock().ended = true;
+            link.changed.notify_one();
+        }
+        let deadline = tokio::time::Instant::now() + patience;
+        for link in links {
+            let task = link.task.lock().take();
+            if let Some(mut task) = task
+                && tokio::time::timeout_at(deadline, &mut task).await.is_err()
+            {
+                task.abort();
+            }
+        }
+    }
+}
+
+impl Drop for Links {
+    fn drop(&mut self) {
+        self.links.lock().links.values().for_each(|link| link.abort());
+    }
+}
+
+impl Link {
+    /// Queues a parcel. When there is no room, all that waits is dropped, and the node will be told that it missed something.
+    pub fn send(&self, parcel: Parcel) {
+        let mut queue = self.queue.lock();
+        if queue.parcels.len() >= WAITING_PARCELS || (queue.bytes + parcel.bytes > WAITING_BYTES && !queue.parcels.is_empty()) {
+            queue.drop_all();
+            self.metrics.links_overflowed.inc();
+        } else {
+            queue.bytes += parcel.bytes;
+            queue.parcels.push_back(parcel);
+        }
+        drop(queue);
+        self.changed.notify_one();
+    }
+
+    /// Queues a parcel that nobody misses, unless much waits already.
+    pub fn send_ephemeral(&self, parcel: Parcel) {
+        let full = {
+            let queue = self.queue.lock();
+            queue.parcels.len() >= WAITING_PARCELS / EPHEMERAL_PART || queue.bytes >= WAITING_BYTES / EPHEMERAL_PART
+        };
+        if !full {
+            self.send(parcel);
+        }
+    }
+
+    /// The node will be told that it missed something.
+    pub fn missed(&self) {
+        self.queue.lock().missed = true;
+        self.changed.notify_one();
+    }
+
+    fn abort(&self) {
+        if let Some(task) = self.task.lock().take() {
+            task.abort();
+        }
+    }
+
+    /// Holds the stream, anew whenever it breaks, until the node has been told that nothing more comes.
+    async fn keep(self: Arc<Self>, cluster: Arc<dyn Cluster>, key: NodeKey) {
+        let mut pause = PAUSE;
+        while !self.queue.lock().said_farewell {
+            let begun = tokio::time::Instant::now();
+            let ended = self.clone().hold(&cluster, &key).await;
+            if self.queue.lock().said_farewell {
+                return;
+            }
+            if let Err(error) = ended {
+                tracing::warn!(node = self.node.number, address = %self.address, %error, "no stream to another node");
+            }
+            self.metrics.links_broken.inc();
+            // One that held for a while broke for a reason of its own: it is tried again at once.
+            pause = if begun.elapsed() > LONGEST_PAUSE { PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+            tokio::time::sleep(pause.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
+        }
+    }
+
+    async fn hold(self: Arc<Self>, cluster: &Arc<dyn Cluster>, key: &NodeKey) -> Result<(), HoldError> {
+        let channel = connect(&self.address).await?;
+        let NodeIncarnation { number, incarnation } = cluster.node();
+        let hello = parcel::Content::Hello(wire::Hello { number: number.into(), incarnation });
+        let sent = Sent(self.clone());
+        let parcels = stream::unfold((Some(hello), sent), |(hello, sent)| async move {
+            let content = match hello {
+                Some(hello) => hello,
+                None => sent.0.next().await?,
+            };
+            Some((wire::Parcel { content: Some(content) }, (None, sent)))
+        });
+        let mut request = Request::new(parcels);
+        key.prove(&mut request);
+        let mut client = DeliveryClient::new(channel);
+        client.deliver(request).await?;
+        Ok(())
+    }
+
+    /// Waits for what is to be sent next; `None` after the last.
+    async fn next(&self) -> Option<parcel::Content> {
+        loop {
+            let changed = self.changed.notified();
+            {
+                let mut queue = self.queue.lock();
+                if std::mem::take(&mut queue.missed) {
+                    return Some(parcel::Content::Missed(wire::Missed {}));
+                }
+                if let Some(Parcel { content, bytes }) = queue.parcels.pop_front() {
+                    queue.bytes -= bytes.min(queue.bytes);
+                    self.metrics.parcels_sent.inc();
+                    return Some(content);
+                }
+                if queue.ended {
+                    if queue.said_farewell {
+                        return None;
+                    }
+                    queue.said_farewell = true;
+                    return Some(parcel::Content::Farewell(wire::Farewell {}));
+                }
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Waiting {
+    fn drop_all(&mut self) {
+        self.parcels = VecDeque::new();
+        self.bytes = 0;
+        self.missed = true;
+    }
+}
+
+/// What takes from the queue for one stream. When the stream is over, whatever it took may be lost.
+struct Sent(Arc<Link>);
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        let mut queue = self.0.queue.lock();
+        queue.missed = !queue.said_farewell;
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum HoldError {
+    #[error("{}", reason(.0))]
+    Connection(#[from] tonic::transport::Error),
+    #[error("{}: {}", .0.code(), .0.message())]
+    Ended(#[from] tonic::Status),
+}
+
+/// The sentence of an error and of what is behind it.
+fn reason(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+async fn connect(address: &str) -> Result<Channel, HoldError> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))?
+        .connect_timeout(CONNECT_TIME)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEPT_ALIVE_EVERY)
+        .keep_alive_timeout(SILENCE)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES);
+    Ok(endpoint.connect().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use banter_store::cluster::{NodeProfile, Roles};
+    use banter_store::embedded::cluster::EmbeddedCluster;
+
+    use super::*;
+
+    fn link() -> Link {
+        Link {
+            node: NodeIncarnation { number: 1, incarnation: 1 },
+            address: String::new(),
+            queue: Mutex::default(),
+            changed: Notify::new(),
+            metrics: Arc::new(Metrics::default()),
+            task: Mutex::new(None),
+        }
+    }
+
+    /// A parcel that can be told from others by its number.
+    fn parcel(number: u32, bytes: usize) -> Parcel {
+        let round = wire::Round { partition: number, members: Vec::new(), outcomes: Vec::new() };
+        Parcel { content: parcel::Content::Round(round), bytes }
+    }
+
+    /// The number of the parcel that comes next; `None` for "missed".
+    async fn next(link: &Link) -> Option<u32> {
+        match link.next().await.unwrap() {
+            parcel::Content::Round(round) => Some(round.partition),
+            parcel::Content::Missed(_) => None,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_is_dropped_and_said_to_be() {
+        let link = link();
+        for number in 0..WAITING_PARCELS as u32 {
+            link.send(parcel(number, 1));
+        }
+        assert_eq!(next(&link).await, Some(0));
+        link.send(parcel(7_000, 1));
+        link.send(parcel(7_001, 1));
+        link.send(parcel(7_002, 1));
+        assert_eq!(link.metrics.links_overflowed.get(), 1);
+        assert_eq!((next(&link).await, next(&link).await), (None, Some(7_002)), "what came after the loss is told");
+    }
+
+    #[tokio::test]
+    async fn bytes_are_bounded_but_one_parcel_always_fits() {
+        let link = link();
+        link.send(parcel(1, 2 * WAITING_BYTES));
+        assert_eq!(next(&link).await, Some(1));
+        link.send(parcel(2, WAITING_BYTES));
+        link.send(parcel(3, 1));
+        assert_eq!(next(&link).await, None);
+        assert!(link.queue.lock().parcels.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_nobody_misses_makes_way() {
+        let link = link();
+        link.send(parcel(1, WAITING_BYTES / EPHEMERAL_PART));
+        link.send_ephemeral(parcel(2, 1));
+        link.send(parcel(3, 1));
+        assert_eq!((next(&link).await, next(&link).await), (Some(1), Some(3)));
+        link.send_ephemeral(parcel(4, 1));
+        assert_eq!(next(&link).await, Some(4));
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_ends_may_have_lost_what_it_took() {
+        let link = Arc::new(link());
+        link.send(parcel(1, 1));
+        let sent = Sent(link.clone());
+        assert_eq!(next(&link).await, Some(1));
+        drop(sent);
+        link.send(parcel(2, 1));
+        assert_eq!((next(&link).await, next(&link).await), (None, Some(2)));
+        // Not when all was said.
+        link.queue.lock().ended = true;
+        let sent = Sent(link.clone());
+        assert!(matches!(link.next().await, Some(parcel::Content::Farewell(_))));
+        assert!(link.next().await.is_none());
+        drop(sent);
+        assert!(!link.queue.lock().missed);
+    }
+
+    #[tokio::test]
+    async fn links_follow_the_members() {
+        let cluster = EmbeddedCluster::new();
+        let profile = |role| NodeProfile {
+            roles: Roles::from_iter([role]),
+            client_url: String::new(),
+            // Nobody listens there.
+            internal_address: "127.0.0.1:1".to_owned(),
+            region: String::new(),
+            coordinates: None,
+            capacity: 1,
+        };
+        let own: Arc<dyn Cluster> = Arc::new(cluster.join(profile(Role::Gateway)).unwrap());
+        let _worker = cluster.join(profile(Role::Worker)).unwrap();
+        let gateway = cluster.join(profile(Role::Gateway)).unwrap();
+        let links = Links::new(own.clone(), NodeKey::new(&[1; 32]), Arc::new(Metrics::default()));
+        let follow = || {
+            let members = own.members().borrow().clone();
+            links.follow(&members);
+            let mut numbers: Vec<u16> = links.links.lock().links.keys().copied().collect();
+            numbers.sort_unstable();
+            numbers
+        };
+        assert_eq!(follow(), [2], "itself and those without sessions or requests have none");
+        assert!(links.any_for_sending());
+        let api = cluster.join(profile(Role::Api)).unwrap();
+        assert_eq!(follow(), [2, 3]);
+        let missed = |number: u16| links.links.lock().links[&number].queue.lock().missed;
+        assert!(missed(3) && !missed(2), "who is found after something was sent may have missed it");
+        drop((gateway, api));
+        assert!(follow().is_empty());
+        links.end(Duration::ZERO).await;
+    }
+}

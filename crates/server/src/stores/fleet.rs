@@ -1,0 +1,214 @@
+//! The engines of a fleet: PostgreSQL, Cassandra, Kafka, Redis and ZooKeeper.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use banter_fleet::cassandra::{CassandraHistory, CassandraOptions, ConnectError, Copies, Credentials, Tls};
+use banter_fleet::kafka::{
+    KafkaConfig, KafkaQueue, KafkaReaders, KafkaSasl, KafkaSecurity, KafkaTls, SaslMechanism, TopicEpoch, TopicPlan,
+    create_topic, examine_topic,
+};
+use banter_fleet::sessions::{RedisOptions, RedisSessions};
+use banter_fleet::zookeeper::{ZooKeeperCredentials, ZooKeeperNode, ZooKeeperOptions};
+use banter_store::cluster::{NodeProfile, Role};
+use banter_store::directory::sql::SqlDirectory;
+use banter_store::{Cluster, PartitionAssignment, StoreError};
+
+use super::unqueued::Unqueued;
+use super::{Closing, Stores};
+use crate::config::{Config, ConfigError, Fleet, Queue};
+use crate::serve::ServeError;
+
+/// The longest that what was taken is waited for when the queue is closed.
+const DRAINED_WITHIN: Duration = Duration::from_secs(10);
+/// The longest that a node waits until another one has made the tables of the history.
+const TABLES_WITHIN: Duration = Duration::from_secs(120);
+/// How often it looks.
+const TABLES_EVERY: Duration = Duration::from_secs(1);
+
+fn failed(engine: &'static str) -> impl Fn(&dyn std::fmt::Display) -> ServeError {
+    move |error| ServeError::Engine { engine, message: error.to_string() }
+}
+
+impl Stores {
+    /// Connects to the engines of a fleet, and joins it as the node that `profile` describes. What is missing (tables, topics) is made.
+    ///
+    /// # Errors
+    /// When an engine is not reached, or is not as it has to be.
+    pub async fn fleet(config: &Config, fleet: &Fleet, profile: NodeProfile) -> Result<Stores, ServeError> {
+        let key = config.secret.read()?;
+        let directory = Arc::new(SqlDirectory::connect(&fleet.directory.url).await?);
+        let works = profile.roles.has(Role::Worker);
+        let kafka = kafka_config(&fleet.queue)?;
+        prepare_topic(&kafka, &fleet.queue).await?;
+        let sessions = RedisSessions::new(redis_options(fleet)).map_err(|error| failed("the sessions")(&error))?;
+        let cassandra = cassandra_options(fleet);
+        let connected = CassandraHistory::connect(&cassandra).await;
+        // Last, for from now on others count with this node; but who makes the tables is decided among the members.
+        let cluster: Arc<dyn Cluster> = Arc::new(ZooKeeperNode::join(zookeeper_options(fleet)?, profile).await?);
+        let history = match connected {
+            Err(ConnectError::NoHistory { .. }) => first_history(&cassandra, &*cluster).await,
+            connected => connected,
+        };
+        let history = Arc::new(history.map_err(|error| failed("the history")(&error))?);
+        let unqueued = Arc::new(Unqueued::default());
+        let told = unqueued.clone();
+        let queue = KafkaQueue::open(&kafka, Box::new(move |envelope, _| told.failed(envelope)));
+        let queue = Arc::new(queue.map_err(|error| failed("the queue")(&error))?);
+        let assignment = match works {
+            true => {
+                let readers = KafkaReaders::open(&kafka).map_err(|error| failed("the queue")(&error))?;
+                Some(Box::new(readers) as Box<dyn PartitionAssignment>)
+            }
+            false => None,
+        };
+        let closing = ClosingFleet { history: history.clone(), queue: queue.clone(), directory: directory.clone() };
+        Ok(Stores {
+            history,
+            queue,
+            unqueued,
+            assignment,
+            directory,
+            cluster,
+            sessions: Some(Arc::new(sessions)),
+            key,
+            collector: None,
+            closing: Box::new(closing),
+        })
+    }
+}
+
+/// Makes the tables, which one node does: the member with the lowest number. Others wait for it.
+async fn first_history(options: &CassandraOptions, cluster: &dyn Cluster) -> Result<CassandraHistory, ConnectError> {
+    let deadline = tokio::time::Instant::now() + TABLES_WITHIN;
+    loop {
+        let lowest = cluster.members().borrow().first().map(|member| member.node.number);
+        if lowest.is_none_or(|lowest| lowest == cluster.number()) {
+            CassandraHistory::migrate(options).await?;
+        }
+        match CassandraHistory::connect(options).await {
+            Err(ConnectError::NoHistory { .. }) if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(TABLES_EVERY).await;
+            }
+            connected => return connected,
+        }
+    }
+}
+
+/// Makes the topic of commands if it is missing, and refuses one that would lose or mix them up.
+async fn prepare_topic(kafka: &KafkaConfig, queue: &Queue) -> Result<(), ServeError> {
+    let engine = failed("the queue");
+    let safe = TopicPlan::safe(&queue.topic, queue.partitions);
+    let replicas = queue.replication_factor;
+    let retention = Duration::from_secs(u64::from(queue.retention_hours) * 3_600);
+    // As many as may be lost one less than there are; with one or two copies there is none to spare.
+    let plan = TopicPlan { replicas, in_sync: replicas.saturating_sub(1).max(1), retention, ..safe };
+    create_topic(kafka, &plan).await.map_err(|error| engine(&error))?;
+    for finding in examine_topic(kafka).await.map_err(|error| engine(&error))? {
+        if finding.is_fatal() {
+            return Err(engine(&finding));
+        }
+        tracing::warn!(topic = queue.topic, "{finding}");
+    }
+    Ok(())
+}
+
+/// How Kafka is reached.
+///
+/// # Errors
+/// When the mechanism is none.
+pub(crate) fn kafka_config(queue: &Queue) -> Result<KafkaConfig, ConfigError> {
+    let mechanism = match queue.sasl_mechanism.as_str() {
+        "PLAIN" => SaslMechanism::Plain,
+        "SCRAM-SHA-256" => SaslMechanism::ScramSha256,
+        "SCRAM-SHA-512" => SaslMechanism::ScramSha512,
+        _ => {
+            let message = "`queue.sasl_mechanism` is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512";
+            return Err(ConfigError::Contradiction(message.to_owned()));
+        }
+    };
+    let authorities = Some(queue.tls_ca.clone()).filter(|path| !path.as_os_str().is_empty());
+    let sasl = KafkaSasl { mechanism, user: queue.username.clone(), password: queue.password.clone() };
+    let security = KafkaSecurity {
+        tls: queue.security.ends_with("ssl").then_some(KafkaTls { authorities, identity: None }),
+        sasl: queue.security.starts_with("sasl").then_some(sasl),
+    };
+    Ok(KafkaConfig {
+        security,
+        topic: queue.topic.clone(),
+        epoch: TopicEpoch(queue.epoch),
+        group: queue.group.clone(),
+        ..KafkaConfig::new(queue.brokers.clone(), queue.partitions)
+    })
+}
+
+/// How Cassandra is reached.
+pub(crate) fn cassandra_options(fleet: &Fleet) -> CassandraOptions {
+    let history = &fleet.history;
+    let tls = match history.tls_ca.as_os_str().is_empty() {
+        true => None,
+        false => Some(Tls {
+            authorities: history.tls_ca.clone(),
+            client: None,
+            // Nodes are reached at their IP addresses, which their certificates seldom name.
+            names_checked: false,
+        }),
+    };
+    let credentials = Credentials { user: history.username.clone(), password: history.password.clone() };
+    CassandraOptions {
+        keyspace: history.keyspace.clone(),
+        data_center: Some(history.datacenter.clone()).filter(|name| !name.is_empty()),
+        copies: Copies::InEveryDataCenter(history.replication_factor),
+        credentials: (!history.username.is_empty()).then_some(credentials),
+        tls,
+        ..CassandraOptions::of_nodes(history.contact_points.clone())
+    }
+}
+
+/// How Redis is reached.
+fn redis_options(fleet: &Fleet) -> RedisOptions {
+    let urls = fleet.sessions.url.clone();
+    RedisOptions { cluster: urls.len() > 1, urls, ..RedisOptions::new("") }
+}
+
+/// How ZooKeeper is reached.
+///
+/// # Errors
+/// When the credentials are none.
+fn zookeeper_options(fleet: &Fleet) -> Result<ZooKeeperOptions, ConfigError> {
+    let cluster = &fleet.cluster;
+    let credentials = match cluster.credentials.split_once(':') {
+        Some((user, password)) => Some(ZooKeeperCredentials { user: user.to_owned(), password: password.to_owned() }),
+        None if cluster.credentials.is_empty() => None,
+        None => return Err(ConfigError::Contradiction("`cluster.credentials` is user:password".to_owned())),
+    };
+    Ok(ZooKeeperOptions {
+        root: cluster.root.clone(),
+        session_timeout: Duration::from_millis(cluster.session_timeout_ms),
+        credentials,
+        ..ZooKeeperOptions::new(cluster.servers.join(","))
+    })
+}
+
+struct ClosingFleet {
+    history: Arc<CassandraHistory>,
+    queue: Arc<KafkaQueue>,
+    directory: Arc<SqlDirectory>,
+}
+
+#[async_trait]
+impl Closing for ClosingFleet {
+    async fn close_queue(&self) {
+        let unsent = self.queue.drain(DRAINED_WITHIN).await;
+        if unsent > 0 {
+            tracing::warn!(unsent, "commands did not get into the queue: their devices send them again");
+        }
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.history.close().await;
+        self.directory.close().await;
+        Ok(())
+    }
+}
