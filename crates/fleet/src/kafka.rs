@@ -19,4 +19,4 @@ mod topic;
 pub use config::{KafkaConfig, KafkaSasl, KafkaSecurity, KafkaTls, SaslMechanism, TopicEpoch};
 pub use queue::{Failed, KafkaQueue, QueueFigures};
 pub use readers::KafkaReaders;
-pub use topic::{KafkaError, TopicFinding, TopicPlan, create_topic, examine_topic};
+pub use topic::{KafkaError, TopicFinding, TopicPlan, create_topic, examine_topic, last_positions};

@@ -42,7 +42,7 @@ pub enum MoveError {
     /// The target's queue would give positions that were given before.
     #[error(
         "positions of the target's queue begin at {begins} in partition {partition}, and have to begin at {needed} or later: \
-         make its topic anew in epoch {}", needed_epoch(*needed)
+         set its epoch (`queue.epoch`) to {}, with a topic that is new", needed_epoch(*needed)
     )]
     QueueBehind {
         /// The partition.

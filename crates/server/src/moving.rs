@@ -1,10 +1,14 @@
 //! `banter export`, `banter import` and `banter migrate`: moving an installation (`docs/export-format.md`).
 
+mod fleet;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
+use banter_fleet::zookeeper::StoppedError;
 use banter_moving::tally::Tallies;
 use banter_moving::{FolderIdentity, Installation, MoveError, News, Queue};
 use banter_store::data_folder::{DataFolder, DataFolderError};
@@ -15,7 +19,8 @@ use clap::{Args, Subcommand};
 use parking_lot::Mutex;
 
 use crate::clock::now;
-use crate::serve::EMBEDDED_PARTITIONS;
+use crate::config::ConfigError;
+use crate::serve::{EMBEDDED_PARTITIONS, ServeError};
 
 /// How often it is told how far a move has come.
 const TOLD_EVERY: Duration = Duration::from_secs(2);
@@ -112,9 +117,31 @@ pub enum MovingError {
     /// There is nothing to be moved.
     #[error("{} is no data folder in which a server has run", .0.display())]
     NoSource(PathBuf),
-    /// The engines of a fleet.
-    #[error("{0}")]
-    Fleet(String),
+    /// The configuration of a fleet.
+    #[error("the configuration: {0}")]
+    Config(#[from] ConfigError),
+    /// It is none of a fleet.
+    #[error("{} names no engines of a fleet", .0.display())]
+    NoFleet(PathBuf),
+    /// An engine of a fleet.
+    #[error(transparent)]
+    Engine(#[from] ServeError),
+    /// The nodes of a fleet.
+    #[error(transparent)]
+    Nodes(#[from] StoppedError),
+    /// A fleet was stopped too early.
+    #[error(
+        "the workers have applied partition {partition} up to {applied}, and its queue is at {queued}: start the workers, let them \
+         apply all of it, and stop them again"
+    )]
+    NotApplied {
+        /// The partition.
+        partition: usize,
+        /// Position of the last command that is stored.
+        applied: u64,
+        /// Position of the last command in the queue.
+        queued: u64,
+    },
 }
 
 impl Moving {
@@ -155,7 +182,28 @@ impl Moving {
 /// An installation whose stores are open.
 struct Opened {
     installation: Installation,
-    folder: Option<(Arc<EmbeddedHistory>, Arc<SqlDirectory>)>,
+    closing: Box<dyn Close>,
+}
+
+/// Closes stores. Everything that counts is on the disk already: a failure would be told as one of the move, which it is not.
+#[async_trait]
+trait Close: Send {
+    async fn close(self: Box<Self>);
+}
+
+struct Folder {
+    history: Arc<EmbeddedHistory>,
+    directory: Arc<SqlDirectory>,
+}
+
+#[async_trait]
+impl Close for Folder {
+    async fn close(self: Box<Self>) {
+        if let Err(error) = self.history.close().await {
+            tracing::warn!(%error, "closing the history");
+        }
+        self.directory.close().await;
+    }
 }
 
 impl Opened {
@@ -169,7 +217,7 @@ impl Opened {
                 }
                 Opened::folder(path, EmbeddedHistory::open).await
             }
-            At::Fleet(config) => fleet(config).await,
+            At::Fleet(config) => fleet::source(config).await,
         }
     }
 
@@ -177,7 +225,7 @@ impl Opened {
     async fn target(at: At<'_>) -> Result<Opened, MovingError> {
         match at {
             At::Folder(path) => Opened::folder(path, EmbeddedHistory::open_to_move).await,
-            At::Fleet(config) => fleet(config).await,
+            At::Fleet(config) => fleet::target(config).await,
         }
     }
 
@@ -198,25 +246,12 @@ impl Opened {
             identity: Arc::new(FolderIdentity::new(data)),
             queue: Queue::AfterHistory { partitions: EMBEDDED_PARTITIONS },
         };
-        Ok(Opened { installation, folder: Some((history, directory)) })
+        Ok(Opened { installation, closing: Box::new(Folder { history, directory }) })
     }
 
     async fn close(self) {
-        if let Some((history, directory)) = self.folder {
-            // Everything that counts is on the disk already; a failure here would be told as one of the move, which it is not.
-            if let Err(error) = history.close().await {
-                tracing::warn!(%error, "closing the history");
-            }
-            directory.close().await;
-        }
+        self.closing.close().await;
     }
-}
-
-/// Opens the stores that a configuration names.
-async fn fleet(config: &Path) -> Result<Opened, MovingError> {
-    // The one place where the engines of a fleet are put together for a move.
-    let reason = "this program is built without the engines of a fleet";
-    Err(MovingError::Fleet(format!("{}: {reason}", config.display())))
 }
 
 /// What was told last, and when.

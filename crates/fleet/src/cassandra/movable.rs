@@ -41,8 +41,7 @@ const ROW_BYTES: usize = 64;
 const ENDS_AT_ONCE: usize = 8;
 
 /// A row of an event, with its key; after the bucket come the [`row::EventColumns`].
-type EventColumns<'a> =
-    (&'a [u8], i64, i64, i64, i64, CqlTimestamp, i64, i64, Option<i64>, &'a [u8], i64);
+type EventColumns<'a> = (&'a [u8], i64, i64, i64, i64, CqlTimestamp, i64, i64, Option<i64>, &'a [u8], i64);
 /// A row of a conversation itself: head, roster, redo list.
 type ConversationColumns<'a> = (&'a [u8], i64, Option<&'a [u8]>, Option<&'a [u8]>, Option<&'a [u8]>);
 /// A row of somebody's registers.
@@ -178,8 +177,7 @@ impl CassandraHistory {
             }),
             HistoryPlace::Mentions(_) => each(rows, |(user, id, seq, present): (i64, &[u8], i64, bool)| {
                 // Those that went are rows too.
-                let record =
-                    MentionRecord { user: UserId(user as u64), conversation: conversation_id(id)?, seq: seq as u64 };
+                let record = MentionRecord { user: UserId(user as u64), conversation: conversation_id(id)?, seq: seq as u64 };
                 Ok(present.then_some((HistoryRecord::Mention(record), 0)))
             }),
             HistoryPlace::Positions(_) => each(rows, |(_, partition, position): (i64, i64, i64)| {
@@ -345,20 +343,4 @@ fn restored(record: HistoryRecord) -> Option<Write> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn as_many_rows_are_asked_for_as_fill_the_page() {
-        let page = PageSize { events: 2_000, bytes: 1 << 20 };
-        assert_eq!(rows_wanted(page, 0, 0), FIRST_ROWS);
-        assert_eq!(rows_wanted(page, 64, 64 * 100), 1_937, "as many as are missing, and one to see that it is full");
-        assert_eq!(rows_wanted(page, 64, 1_000_000), FEWEST_ROWS);
-        assert_eq!(rows_wanted(page, 10, 100_000), 95);
-        let one = PageSize { events: 1, bytes: 0 };
-        assert_eq!(rows_wanted(one, 0, 0), 2);
-        assert_eq!(rows_wanted(PageSize { events: 0, bytes: 0 }, 0, 0), 1, "Cassandra takes no limit of 0");
-        let all = PageSize { events: usize::MAX, bytes: usize::MAX };
-        assert_eq!(rows_wanted(all, 10, 10), MOST_ROWS);
-    }
-}
+mod tests;

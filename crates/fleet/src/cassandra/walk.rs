@@ -68,9 +68,7 @@ impl Walk<'_> {
                 let values = with(partition, &[row.clone(), bound]);
                 (connection.read(self.rest, values).await?, Some(partition.clone()))
             }
-            Spot::AfterPartition(partition) => {
-                (connection.read(self.greater_tokens, with(partition, &[bound])).await?, None)
-            }
+            Spot::AfterPartition(partition) => (connection.read(self.greater_tokens, with(partition, &[bound])).await?, None),
             Spot::End => return Ok(None),
         };
         *spot = match (partition, last(&rows)?) {

@@ -151,8 +151,7 @@ async fn what_a_worker_stores_comes_out<H: History + MovableHistory>(history: &H
 async fn parts_are_bounded_by_bytes<H: History + MovableHistory>(history: &H, random: &mut Random) {
     let conversation = group(random);
     let long = |seq| -> Event { message(seq, &"x".repeat(100_000)) };
-    let mut stored: Vec<_> =
-        (1..=20).map(|seq| HistoryRecord::Event(EventRecord { conversation, event: long(seq) })).collect();
+    let mut stored: Vec<_> = (1..=20).map(|seq| HistoryRecord::Event(EventRecord { conversation, event: long(seq) })).collect();
     // Without a head nothing of a log counts.
     stored.push(HistoryRecord::Conversation(ConversationRecord { conversation, head: head(20), roster: Roster::default() }));
     history.restore(stored).await.unwrap();
