@@ -192,7 +192,7 @@ pub async fn last_positions(config: &KafkaConfig) -> Result<Vec<u64>, KafkaError
         let partitions = topic.map_or(0, |topic| topic.partitions().len() as i32);
         let ends = (0..partitions).map(|partition| {
             let (_, end) = admin.inner().fetch_watermarks(&name, partition, TIMEOUT)?;
-            Ok(u64::try_from(end).unwrap_or(0))
+            Ok::<_, rdkafka::error::KafkaError>(u64::try_from(end).unwrap_or(0))
         });
         ends.collect::<Result<Vec<u64>, rdkafka::error::KafkaError>>()
     };
