@@ -155,6 +155,6 @@ async fn how_far_a_topic_is_can_be_asked() {
     topic.config.epoch = TopicEpoch(3);
     assert_eq!(last_positions(&topic.config).await.unwrap(), [3 << 48, 3 << 48 | 2, 3 << 48]);
     let missing = KafkaConfig { topic: "no-such-topic".into(), ..topic.config.clone() };
-    assert_eq!(last_positions(&missing).await.unwrap(), []);
+    assert!(last_positions(&missing).await.unwrap().is_empty());
     topic.gone().await;
 }
