@@ -14,6 +14,7 @@
 mod connection;
 mod counters;
 mod examine;
+mod movable;
 mod options;
 mod page;
 mod positions;
@@ -22,6 +23,7 @@ mod row;
 mod schema;
 mod statements;
 mod tls;
+mod walk;
 mod write;
 
 use std::sync::Arc;
@@ -63,6 +65,12 @@ pub enum ConnectError {
         /// The version found.
         found: u32,
     },
+    /// A move into the history has not come to its end.
+    #[error("the history in the keyspace {keyspace} is being filled by a move that has not ended: run the same command again")]
+    BeingMoved {
+        /// The keyspace.
+        keyspace: String,
+    },
 }
 
 impl ConnectError {
@@ -90,7 +98,19 @@ impl CassandraHistory {
     }
 
     /// Connects to a keyspace that was made by [`CassandraHistory::migrate`]. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// Also when a move into the history has not come to its end ([`ConnectError::BeingMoved`]).
     pub async fn connect(options: &CassandraOptions) -> Result<CassandraHistory, ConnectError> {
+        let history = CassandraHistory::connect_to_move(options).await?;
+        match schema::move_note(&history.connection).await.map_err(ConnectError::engine)?.0 {
+            Some(_) => Err(ConnectError::BeingMoved { keyspace: options.keyspace.clone() }),
+            None => Ok(history),
+        }
+    }
+
+    /// The same, for who fills the history from another one: a move that has not ended is no hindrance.
+    pub async fn connect_to_move(options: &CassandraOptions) -> Result<CassandraHistory, ConnectError> {
         let connection = Arc::new(Connection::open(options).await?);
         let positions = Positions::start(Arc::clone(&connection));
         Ok(CassandraHistory { connection, positions, pages: Semaphore::new(options.pages_at_once.max(1)) })

@@ -25,4 +25,4 @@ pub use config::{KafkaConfig, KafkaSasl, KafkaSecurity, KafkaTls, SaslMechanism,
 pub use feed::{KafkaFeed, KafkaFeedConfig};
 pub use queue::{Failed, KafkaQueue, QueueFigures};
 pub use readers::KafkaReaders;
-pub use topic::{KafkaError, TopicFinding, TopicPlan, create_topic, examine_topic};
+pub use topic::{KafkaError, TopicFinding, TopicPlan, create_topic, examine_topic, last_positions};

@@ -15,7 +15,9 @@ mod writing;
 use std::sync::Arc;
 use std::time::Duration;
 
-use banter_fleet::kafka::{KafkaConfig, KafkaQueue, KafkaReaders, TopicFinding, TopicPlan, create_topic, examine_topic};
+use banter_fleet::kafka::{
+    KafkaConfig, KafkaQueue, KafkaReaders, TopicEpoch, TopicFinding, TopicPlan, create_topic, examine_topic, last_positions,
+};
 use banter_store::behaviour::{self, Random};
 use banter_store::queue::{Envelope, PartitionAssignment};
 use parking_lot::Mutex;
@@ -136,5 +138,25 @@ async fn what_is_unsafe_about_a_topic_is_said() {
     assert!(findings[0].is_fatal() && !findings[1].is_fatal());
     let missing = KafkaConfig { topic: "no-such-topic".into(), ..topic.config.clone() };
     assert_eq!(examine_topic(&missing).await.unwrap(), [TopicFinding::Missing("no-such-topic".into())]);
+    topic.gone().await;
+}
+
+#[tokio::test]
+async fn how_far_a_topic_is_can_be_asked() {
+    let Some(mut topic) = topic("reached", 3, false).await else { return };
+    assert_eq!(last_positions(&topic.config).await.unwrap(), [0, 0, 0]);
+    let producer: rdkafka::producer::FutureProducer =
+        ClientConfig::new().set("bootstrap.servers", &topic.broker).create().unwrap();
+    for _ in 0..2 {
+        let record = rdkafka::producer::FutureRecord::<(), _>::to(&topic.config.topic).partition(1).payload("any");
+        producer.send(record, Duration::from_secs(60)).await.unwrap();
+    }
+    assert_eq!(last_positions(&topic.config).await.unwrap(), [0, 2, 0]);
+    // What was removed was there all the same.
+    topic.delete_before(1, 2).await;
+    topic.config.epoch = TopicEpoch(3);
+    assert_eq!(last_positions(&topic.config).await.unwrap(), [3 << 48, 3 << 48 | 2, 3 << 48]);
+    let missing = KafkaConfig { topic: "no-such-topic".into(), ..topic.config.clone() };
+    assert!(last_positions(&missing).await.unwrap().is_empty());
     topic.gone().await;
 }

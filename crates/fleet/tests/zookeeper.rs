@@ -8,7 +8,7 @@ mod proxy;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use banter_fleet::zookeeper::{ZooKeeperNode, ZooKeeperOptions};
+use banter_fleet::zookeeper::{StoppedCluster, StoppedError, ZooKeeperNode, ZooKeeperOptions};
 use banter_store::behaviour::cluster::{self, profile, see, some_ids};
 use banter_store::cluster::{Cluster, JoinError, Lease, NodeIncarnation, Standing};
 use proxy::Proxy;
@@ -150,4 +150,34 @@ async fn without_zookeeper_joining_fails_in_time() {
     let options = ZooKeeperOptions { session_timeout: Duration::from_secs(2), ..ZooKeeperOptions::new(closed.to_string()) };
     let joined = timeout(PATIENCE, ZooKeeperNode::join(options, profile("node:1"))).await.unwrap();
     assert!(matches!(joined, Err(JoinError::Unreachable(_))), "{joined:?}");
+}
+
+#[tokio::test]
+async fn ids_of_all_numbers_are_raised_while_no_node_runs() {
+    let Some(engine) = engine() else { return };
+    let options = options(&engine);
+    // One number was in use before.
+    let before = join(&options, "before").await;
+    let reserved = some_ids(&before).await;
+    assert!(matches!(StoppedCluster::connect(options.clone()).await, Err(StoppedError::Running(1))));
+    drop(before);
+    let gone = async {
+        loop {
+            match StoppedCluster::connect(options.clone()).await {
+                Ok(stopped) => return stopped,
+                Err(StoppedError::Running(_)) => sleep(Duration::from_millis(100)).await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    let stopped = timeout(PATIENCE, gone).await.unwrap();
+    assert!(stopped.ids_until().await.unwrap() >= reserved);
+    let far = now() + 3_600_000;
+    for until in [far, far, 5] {
+        stopped.raise_ids_until(until).await.unwrap();
+        assert_eq!(stopped.ids_until().await.unwrap(), far);
+    }
+    for name in ["first", "second"] {
+        assert_eq!(join(&options, name).await.id_floor().after(), far, "whichever number it is");
+    }
 }

@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod gateway;
 pub mod listener;
 pub mod metrics;
+pub mod moving;
 pub mod node;
 pub mod notices;
 pub mod presence;

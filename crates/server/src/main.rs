@@ -35,6 +35,8 @@ enum Command {
     Config(ConfigCommand),
     /// The command-line client.
     Chat(banter_client::command_line::Arguments),
+    #[command(flatten)]
+    Moving(banter_server::moving::Moving),
 }
 
 /// Where the configuration comes from. Every key is also a variable of the environment, `BANTER_<SECTION>_<KEY>` (those of `[node]`
@@ -111,6 +113,10 @@ fn main() -> ExitCode {
             runtime.block_on(async { doctor::report(&config::findings(settings.load(Overrides::default())).await) })
         }
         Command::Chat(chat) => runtime.block_on(banter_client::command_line::run(chat)),
+        Command::Moving(moving) => match runtime.block_on(moving.run()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error.to_string()),
+        },
     }
 }
 

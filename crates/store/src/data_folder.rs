@@ -160,6 +160,14 @@ impl DataFolder {
         }
     }
 
+    /// Is there a data folder at `path` that has all of its parts? Looks only, and makes nothing.
+    ///
+    /// # Errors
+    /// When the system does not let one look.
+    pub fn is_complete(path: &Path) -> io::Result<bool> {
+        Ok(matches!(read_format(path)?, Some(Format::Known(FormatFile { complete: true, .. }))))
+    }
+
     /// The folder itself.
     pub fn path(&self) -> &Path {
         &self.path
@@ -178,6 +186,11 @@ impl DataFolder {
     /// Where the key that tokens are signed with is kept.
     pub fn secret_key(&self) -> PathBuf {
         secret_key(&self.path)
+    }
+
+    /// Where it is kept how far ids went.
+    pub fn ids(&self) -> PathBuf {
+        self.path.join(IDS)
     }
 
     /// The node number for Snowflakes. The folder's lock is its lease: ids of one installation are unique as long as

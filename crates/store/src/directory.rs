@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use banter_model::{DeviceId, GroupId, Millis, UserId};
 
+pub mod movable;
 pub mod sql;
 
 /// The store of users, devices, settings, friends and blocks.
@@ -161,7 +162,8 @@ impl Default for Settings {
 }
 
 /// Who sees one's presence. The numbers are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Audience {
     /// Everyone who is not blocked.
     Everyone = 0,

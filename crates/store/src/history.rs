@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
 
+pub mod movable;
+
 /// The store of logs, and of what is folded from them.
 ///
 /// Reads may come from any number of tasks at once. Writes of one partition come from one worker; where the queue replays its

@@ -60,6 +60,9 @@ behaviours! {
         friends_are_made_and_unmade, lists_are_by_handle, requests_that_cross_make_friends, blocks_end_friendships,
         relations_tell_users_apart,
     }
+    movable {
+        records_come_out_and_go_back, restored_records_win, records_of_nobody_are_refused,
+    }
     presence {
         last_seen_only_grows, the_latest_of_times_noted_at_once_stays, a_user_who_goes_does_not_fail_the_batch,
     }

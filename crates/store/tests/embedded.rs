@@ -21,8 +21,9 @@ use std::sync::Arc;
 
 use banter_store::behaviour;
 use banter_store::data_folder::DataFolder;
-use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions};
+use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions, OpenError};
 use banter_store::embedded::queue::EmbeddedQueue;
+use banter_store::history::movable::MovableHistory;
 
 /// Small, so that tests get to see tables and compactions.
 fn options() -> HistoryOptions {
@@ -41,6 +42,26 @@ fn open_with(path: &Path, options: HistoryOptions) -> EmbeddedHistory {
 async fn history_behaves() {
     let folder = tempfile::tempdir().unwrap();
     behaviour::history::all(Arc::new(open(folder.path())), behaviour::seed()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn history_is_movable() {
+    let folder = tempfile::tempdir().unwrap();
+    behaviour::history::movable::all(&open(folder.path()), behaviour::seed()).await;
+}
+
+#[tokio::test]
+async fn a_history_that_a_move_has_not_filled_is_not_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = Arc::new(DataFolder::open(folder.path()).unwrap());
+    let half = EmbeddedHistory::open_to_move(folder.clone(), options()).unwrap();
+    half.set_move_note(Some(b"half")).await.unwrap();
+    drop(half);
+    assert!(matches!(EmbeddedHistory::open(folder.clone(), options()), Err(OpenError::HalfMoved)));
+    let moved = EmbeddedHistory::open_to_move(folder.clone(), options()).unwrap();
+    moved.set_move_note(None).await.unwrap();
+    drop(moved);
+    EmbeddedHistory::open(folder, options()).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

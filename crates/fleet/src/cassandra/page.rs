@@ -36,6 +36,11 @@ pub(super) struct End {
 }
 
 impl End {
+    /// From the cells of a conversation's row.
+    pub fn of(seq: i64, redo: Option<&[u8]>) -> Result<End, StoreError> {
+        Ok(End { seq, amended: redo_list(redo)?.events })
+    }
+
     /// `stored` as it is now, if it may be shown.
     pub fn seen(&self, mut stored: StoredEvent) -> Option<StoredEvent> {
         let seq = stored.event.seq;
@@ -57,7 +62,7 @@ pub(super) async fn end(connection: &Connection, id: ConversationId) -> Result<O
     let Some((Some(seq), redo)) = rows.maybe_first_row::<(Option<i64>, Option<&[u8]>)>().map_err(unreadable)? else {
         return Ok(None);
     };
-    Ok(Some(End { seq, amended: redo_list(redo)?.events }))
+    End::of(seq, redo).map(Some)
 }
 
 /// A redo list from its cell, which is empty or not there when nothing is to be done.

@@ -20,7 +20,7 @@ use super::{CassandraHistory, page, positions, write};
 
 /// Most conversations asked for with one request: enough that a listing of some hundred is a handful of requests, and few enough that
 /// they spread over the nodes.
-const CONVERSATIONS_AT_ONCE: usize = 32;
+pub(super) const CONVERSATIONS_AT_ONCE: usize = 32;
 /// Most memberships or mentions asked for with one request.
 const ROWS_AT_ONCE: usize = 500;
 /// Most shares of positions asked for with one request: 1,024 partitions.
@@ -35,7 +35,7 @@ impl CassandraHistory {
     }
 
     /// Reads many rows when there is a place.
-    async fn place(&self) -> Result<tokio::sync::SemaphorePermit<'_>, StoreError> {
+    pub(super) async fn place(&self) -> Result<tokio::sync::SemaphorePermit<'_>, StoreError> {
         // Nobody closes the semaphore.
         self.pages.acquire().await.map_err(|_| StoreError::Failed("the history is closed".to_owned()))
     }
@@ -130,12 +130,14 @@ impl Found {
     }
 }
 
-fn conversation_id(bytes: &[u8]) -> Result<ConversationId, StoreError> {
+/// The conversation that a key stands for.
+pub(super) fn conversation_id(bytes: &[u8]) -> Result<ConversationId, StoreError> {
     let bytes = bytes.try_into().map_err(|_| row::damaged())?;
     ConversationId::from_bytes(bytes).map_err(|_| row::damaged())
 }
 
-fn decoded<T: Stored>(cell: Option<&[u8]>) -> Result<Option<T>, StoreError> {
+/// What a cell holds, if it is there.
+pub(super) fn decoded<T: Stored>(cell: Option<&[u8]>) -> Result<Option<T>, StoreError> {
     Ok(cell.map(T::decode).transpose()?)
 }
 

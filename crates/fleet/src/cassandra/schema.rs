@@ -8,7 +8,7 @@
 //! | memberships | user | conversation | what the user may see |
 //! | mentions | user, conversation | seq | is the user mentioned there? |
 //! | positions | share of 16 partitions | partition | how far its queue is applied |
-//! | meta | name | | the version of this layout |
+//! | meta | name | | the version of this layout, and how far a move into the history has come |
 //!
 //! A conversation is its [`banter_model::ConversationId::to_bytes`], so that memberships are in the order of their names. Other ids are
 //! the same 64 bits, which Cassandra shows as signed numbers.
@@ -17,8 +17,10 @@
 //! register, the value itself. So the order in which writes arrive is nothing, and a slow worker never overwrites what is newer.
 //! Nothing is ever deleted: there is no tombstone that would have to be repaired before it goes.
 
+use banter_store::StoreError;
 use scylla::client::session::Session;
 
+use super::connection::{Connection, unreadable};
 use super::{CassandraOptions, ConnectError};
 
 /// Version of the tables' layout that is written, and the newest that is understood.
@@ -26,6 +28,9 @@ pub const FORMAT: u32 = 1;
 
 /// Where the version of the layout is, in the table `meta`.
 const FORMAT_NAME: &str = "format";
+
+/// Where the note of a move is, in the table `meta`: a byte that tells whether there is one, then the note.
+const MOVE_NAME: &str = "move";
 
 /// The rows of `conversations` that are the conversation itself rather than a user's: no user has this id.
 pub(super) const ITSELF: i64 = 0;
@@ -101,4 +106,25 @@ pub(super) async fn check_format(session: &Session, keyspace: &str) -> Result<()
 
 async fn run(session: &Session, statement: String) -> Result<(), ConnectError> {
     session.query_unpaged(statement, ()).await.map(drop).map_err(ConnectError::engine)
+}
+
+/// How far a move into the history has come, if one is under way, and the time that this was written at.
+pub(super) async fn move_note(connection: &Connection) -> Result<(Option<Vec<u8>>, i64), StoreError> {
+    // Not counted: it is asked before a server has anything to do.
+    let rows = connection.session.execute_unpaged(&connection.statements.meta, (MOVE_NAME,)).await.map_err(unreadable)?;
+    let rows = rows.into_rows_result().map_err(unreadable)?;
+    let value = rows.maybe_first_row::<(Option<&[u8]>, Option<i64>)>().map_err(unreadable)?;
+    Ok(match value {
+        Some((Some([1, note @ ..]), time)) => (Some(note.to_vec()), time.unwrap_or_default()),
+        Some((_, time)) => (None, time.unwrap_or_default()),
+        None => (None, 0),
+    })
+}
+
+/// Notes how far a move has come. The times of the notes count them, so that one that comes late, or twice, replaces no later one,
+/// whatever the clocks say.
+pub(super) async fn set_move_note(connection: &Connection, note: Option<&[u8]>) -> Result<(), StoreError> {
+    let (_, time) = move_note(connection).await?;
+    let value = note.map_or_else(|| vec![0], |note| [&[1], note].concat());
+    connection.write(&[(&connection.statements.write_meta, (MOVE_NAME, value, time + 1))]).await
 }

@@ -91,4 +91,78 @@ statements! {
     positions = "SELECT partition, position FROM {}.positions WHERE share IN ?";
     /// time, position, share, partition
     write_position = "UPDATE {}.positions USING TIMESTAMP ? SET position = ? WHERE share = ? AND partition = ?";
+
+    /// conversations
+    ends = "SELECT conversation, seq, redo FROM {}.conversations WHERE conversation IN ? AND member = 0";
+
+    /// limit
+    all_events = "SELECT conversation, bucket, seq, ordinal, id, created_at, sender, device, tag, body, WRITETIME(body) \
+        FROM {}.events LIMIT ?";
+    /// conversation, bucket, seq before the first, limit
+    all_events_of_bucket = "SELECT conversation, bucket, seq, ordinal, id, created_at, sender, device, tag, body, WRITETIME(body) \
+        FROM {}.events WHERE conversation = ? AND bucket = ? AND seq > ? LIMIT ?";
+    /// conversation, bucket
+    all_buckets_with_token = "SELECT DISTINCT conversation, bucket FROM {}.events \
+        WHERE token(conversation, bucket) = token(?, ?)";
+    /// conversation, bucket, limit
+    all_events_after = "SELECT conversation, bucket, seq, ordinal, id, created_at, sender, device, tag, body, WRITETIME(body) \
+        FROM {}.events WHERE token(conversation, bucket) > token(?, ?) LIMIT ?";
+
+    /// limit; every partition is looked at anyway
+    all_conversations = "SELECT conversation, member, head, roster, redo FROM {}.conversations WHERE member = 0 \
+        LIMIT ? ALLOW FILTERING";
+    /// conversation, member before it, limit
+    all_conversations_itself = "SELECT conversation, member, head, roster, redo FROM {}.conversations \
+        WHERE conversation = ? AND member > ? AND member <= 0 LIMIT ?";
+    /// conversation
+    all_conversations_with_token = "SELECT DISTINCT conversation FROM {}.conversations \
+        WHERE token(conversation) = token(?)";
+    /// conversation, limit
+    all_conversations_after = "SELECT conversation, member, head, roster, redo FROM {}.conversations \
+        WHERE token(conversation) > token(?) AND member = 0 LIMIT ? ALLOW FILTERING";
+
+    /// limit
+    all_progress = "SELECT conversation, member, read, delivered, changed_at FROM {}.conversations LIMIT ?";
+    /// conversation, member before the first, limit
+    all_progress_of_conversation = "SELECT conversation, member, read, delivered, changed_at FROM {}.conversations \
+        WHERE conversation = ? AND member > ? LIMIT ?";
+    /// conversation, limit
+    all_progress_after = "SELECT conversation, member, read, delivered, changed_at FROM {}.conversations \
+        WHERE token(conversation) > token(?) LIMIT ?";
+
+    /// limit
+    all_memberships = "SELECT user, conversation, membership FROM {}.memberships LIMIT ?";
+    /// user, conversation before the first, limit
+    all_memberships_of_member = "SELECT user, conversation, membership FROM {}.memberships \
+        WHERE user = ? AND conversation > ? LIMIT ?";
+    /// user
+    all_members_with_token = "SELECT DISTINCT user FROM {}.memberships WHERE token(user) = token(?)";
+    /// user, limit
+    all_memberships_after = "SELECT user, conversation, membership FROM {}.memberships WHERE token(user) > token(?) LIMIT ?";
+
+    /// limit
+    all_mentions = "SELECT user, conversation, seq, present FROM {}.mentions LIMIT ?";
+    /// user, conversation, seq before the first, limit
+    all_mentions_of_member = "SELECT user, conversation, seq, present FROM {}.mentions \
+        WHERE user = ? AND conversation = ? AND seq > ? LIMIT ?";
+    /// user, conversation
+    all_mentioned_with_token = "SELECT DISTINCT user, conversation FROM {}.mentions \
+        WHERE token(user, conversation) = token(?, ?)";
+    /// user, conversation, limit
+    all_mentions_after = "SELECT user, conversation, seq, present FROM {}.mentions \
+        WHERE token(user, conversation) > token(?, ?) LIMIT ?";
+
+    /// limit
+    all_positions = "SELECT share, partition, position FROM {}.positions LIMIT ?";
+    /// share, partition before the first, limit
+    all_positions_of_share = "SELECT share, partition, position FROM {}.positions WHERE share = ? AND partition > ? LIMIT ?";
+    /// share
+    all_shares_with_token = "SELECT DISTINCT share FROM {}.positions WHERE token(share) = token(?)";
+    /// share, limit
+    all_positions_after = "SELECT share, partition, position FROM {}.positions WHERE token(share) > token(?) LIMIT ?";
+
+    /// name
+    meta = "SELECT value, WRITETIME(value) FROM {}.meta WHERE name = ?";
+    /// name, value, time
+    write_meta = "INSERT INTO {}.meta (name, value) VALUES (?, ?) USING TIMESTAMP ?";
 }

@@ -93,6 +93,23 @@ pub(super) async fn advance(
     send(connection, vec![moved]).await
 }
 
+/// Writes registers of users, also those that are 0. Greater ones that are there stay.
+pub(super) async fn registers(
+    connection: &Connection,
+    registers: Vec<(ConversationId, banter_model::UserId, Progress)>,
+) -> Result<(), StoreError> {
+    let requests = registers.into_iter().map(|(conversation, user, progress)| {
+        let Progress { read, delivered, changed_at } = progress;
+        let (id, member) = (conversation.to_bytes(), row::id(user.0));
+        vec![
+            Values::Read((row::register_time(read.seq), row::encode_marker(read), id, member)),
+            Values::Delivered((row::register_time(delivered), row::id(delivered), id, member)),
+            Values::ChangedAt((row::register_time(changed_at), row::id(changed_at), id, member)),
+        ]
+    });
+    send(connection, requests.collect()).await
+}
+
 fn is_large(redo: &Redo) -> bool {
     let events: usize = redo.events.iter().map(|row| Redo::bytes_of_event(&row.event)).sum();
     events + Redo::bytes_of_rows(redo.memberships.len() + redo.mentions.len()) > LARGE_REDO_BYTES

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use banter_model::position::pack;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
@@ -175,6 +176,36 @@ pub async fn examine_topic(config: &KafkaConfig) -> Result<Vec<TopicFinding>, Ka
         settings.extend(resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))));
     }
     Ok(findings(config.partitions, &replicas, &settings))
+}
+
+/// The positions that the topic's partitions have reached: each that of its last command, 0 of its epoch where there is none. As many
+/// as the topic has partitions.
+///
+/// # Errors
+/// Kafka refused, or did not answer.
+pub async fn last_positions(config: &KafkaConfig) -> Result<Vec<u64>, KafkaError> {
+    let admin: AdminClient<DefaultClientContext> = config.client().create()?;
+    let (name, epoch) = (config.topic.clone(), config.epoch.0);
+    let ask = move || {
+        let metadata = admin.inner().fetch_metadata(Some(&name), TIMEOUT)?;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none());
+        let partitions = topic.map_or(0, |topic| topic.partitions().len() as i32);
+        let ends = (0..partitions).map(|partition| {
+            let (_, end) = admin.inner().fetch_watermarks(&name, partition, TIMEOUT)?;
+            Ok::<_, rdkafka::error::KafkaError>(u64::try_from(end).unwrap_or(0))
+        });
+        ends.collect::<Result<Vec<u64>, rdkafka::error::KafkaError>>()
+    };
+    let ends = tokio::task::spawn_blocking(ask).await.map_err(|error| KafkaError::Unanswered(error.to_string()))??;
+    let position = |end: u64| {
+        // The command before it.
+        let last = match end.checked_sub(1) {
+            Some(offset) => pack(epoch, offset),
+            None => pack(epoch, 0).map(|first| first - 1),
+        };
+        last.ok_or_else(|| KafkaError::Unanswered(format!("epoch {epoch} and offset {end} are beyond all positions")))
+    };
+    ends.into_iter().map(position).collect()
 }
 
 /// What is wrong about a topic with these numbers of replicas, one for each partition, and settings.

@@ -13,6 +13,7 @@ mod floor;
 mod members;
 mod node;
 mod numbers;
+mod stopped;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use banter_store::cluster::JoinError;
 use zookeeper_client::{Acls, Client, Connector, Error, SessionInfo, TlsOptions};
 
 pub use node::ZooKeeperNode;
+pub use stopped::{StoppedCluster, StoppedError};
 
 /// How ZooKeeper is reached. Every request is answered or fails within about 1.4 times the session timeout.
 #[derive(Clone)]

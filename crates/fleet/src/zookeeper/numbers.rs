@@ -16,9 +16,9 @@ const ROUNDS: usize = 3;
 
 /// What stays of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Kept {
-    incarnation: u64,
-    ids_until: Millis,
+pub(super) struct Kept {
+    pub(super) incarnation: u64,
+    pub(super) ids_until: Millis,
 }
 
 /// A number that this process has.
@@ -61,11 +61,11 @@ pub(super) fn member(options: &ZooKeeperOptions, number: u16) -> String {
     format!("{}/members/{number:04}", options.root)
 }
 
-fn numbers(options: &ZooKeeperOptions) -> String {
+pub(super) fn numbers(options: &ZooKeeperOptions) -> String {
     format!("{}/numbers", options.root)
 }
 
-fn kept_path(options: &ZooKeeperOptions, number: u16) -> String {
+pub(super) fn kept_path(options: &ZooKeeperOptions, number: u16) -> String {
     format!("{}/numbers/{number:04}", options.root)
 }
 
@@ -74,7 +74,7 @@ pub(super) fn json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
-fn persistent(options: &ZooKeeperOptions) -> CreateOptions<'static> {
+pub(super) fn persistent(options: &ZooKeeperOptions) -> CreateOptions<'static> {
     CreateMode::Persistent.with_acls(options.acls())
 }
 
@@ -124,7 +124,7 @@ async fn free_numbers(client: &Client, options: &ZooKeeperOptions) -> Result<Vec
     Ok(found)
 }
 
-fn read(data: &[u8]) -> Result<Kept, Error> {
+pub(super) fn read(data: &[u8]) -> Result<Kept, Error> {
     serde_json::from_slice(data).map_err(|error| Error::UnexpectedError(format!("a node number's entry is damaged: {error}")))
 }
 
@@ -256,7 +256,7 @@ impl Claim {
     }
 }
 
-fn found<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
+pub(super) fn found<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(Error::NoNode) => Ok(None),

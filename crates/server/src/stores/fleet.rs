@@ -27,7 +27,8 @@ const TABLES_WITHIN: Duration = Duration::from_secs(120);
 /// How often it looks.
 const TABLES_EVERY: Duration = Duration::from_secs(1);
 
-fn failed(engine: &'static str) -> impl Fn(&dyn std::fmt::Display) -> ServeError {
+/// What an engine said, as an error.
+pub(crate) fn engine_failed(engine: &'static str) -> impl Fn(&dyn std::fmt::Display) -> ServeError {
     move |error| ServeError::Engine { engine, message: error.to_string() }
 }
 
@@ -42,7 +43,7 @@ impl Stores {
         let works = profile.roles.has(Role::Worker);
         let kafka = kafka_config(&fleet.queue)?;
         prepare_topic(&kafka, &fleet.queue).await?;
-        let sessions = RedisSessions::new(redis_options(fleet)).map_err(|error| failed("the sessions")(&error))?;
+        let sessions = RedisSessions::new(redis_options(fleet)).map_err(|error| engine_failed("the sessions")(&error))?;
         let cassandra = cassandra_options(fleet);
         let connected = CassandraHistory::connect(&cassandra).await;
         // Last, for from now on others count with this node; but who makes the tables is decided among the members.
@@ -51,14 +52,14 @@ impl Stores {
             Err(ConnectError::NoHistory { .. }) => first_history(&cassandra, &*cluster).await,
             connected => connected,
         };
-        let history = Arc::new(history.map_err(|error| failed("the history")(&error))?);
+        let history = Arc::new(history.map_err(|error| engine_failed("the history")(&error))?);
         let unqueued = Arc::new(Unqueued::default());
         let told = unqueued.clone();
         let queue = KafkaQueue::open(&kafka, Box::new(move |envelope, _| told.failed(envelope)));
-        let queue = Arc::new(queue.map_err(|error| failed("the queue")(&error))?);
+        let queue = Arc::new(queue.map_err(|error| engine_failed("the queue")(&error))?);
         let assignment = match works {
             true => {
-                let readers = KafkaReaders::open(&kafka).map_err(|error| failed("the queue")(&error))?;
+                let readers = KafkaReaders::open(&kafka).map_err(|error| engine_failed("the queue")(&error))?;
                 Some(Box::new(readers) as Box<dyn PartitionAssignment>)
             }
             false => None,
@@ -97,8 +98,8 @@ async fn first_history(options: &CassandraOptions, cluster: &dyn Cluster) -> Res
 }
 
 /// Makes the topic of commands if it is missing, and refuses one that would lose or mix them up.
-async fn prepare_topic(kafka: &KafkaConfig, queue: &Queue) -> Result<(), ServeError> {
-    let engine = failed("the queue");
+pub(crate) async fn prepare_topic(kafka: &KafkaConfig, queue: &Queue) -> Result<(), ServeError> {
+    let engine = engine_failed("the queue");
     let safe = TopicPlan::safe(&queue.topic, queue.partitions);
     let replicas = queue.replication_factor;
     let retention = Duration::from_secs(u64::from(queue.retention_hours) * 3_600);
@@ -176,7 +177,7 @@ fn redis_options(fleet: &Fleet) -> RedisOptions {
 ///
 /// # Errors
 /// When the credentials are none.
-fn zookeeper_options(fleet: &Fleet) -> Result<ZooKeeperOptions, ConfigError> {
+pub(crate) fn zookeeper_options(fleet: &Fleet) -> Result<ZooKeeperOptions, ConfigError> {
     let cluster = &fleet.cluster;
     let credentials = match cluster.credentials.split_once(':') {
         Some((user, password)) => Some(ZooKeeperCredentials { user: user.to_owned(), password: password.to_owned() }),

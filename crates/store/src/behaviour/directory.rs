@@ -9,6 +9,7 @@
 pub mod accounts;
 pub mod devices;
 pub mod friends;
+pub mod movable;
 pub mod presence;
 
 use std::hash::{BuildHasher, Hasher, RandomState};

@@ -3,6 +3,8 @@
 // These are tests, though other crates call them.
 #![allow(clippy::unwrap_used)]
 
+pub mod movable;
+
 mod model;
 mod replays;
 mod rows;

@@ -12,6 +12,7 @@ mod examine;
 mod friends;
 mod groups;
 mod id_list;
+mod movable;
 mod presence;
 mod row;
 

@@ -21,6 +21,7 @@ mod feed;
 mod feed_index;
 mod journal;
 mod key;
+mod movable;
 mod page;
 mod row;
 mod space;
@@ -115,6 +116,11 @@ pub enum OpenError {
         /// The version found.
         found: u32,
     },
+    /// A move into it did not come to its end.
+    #[error(
+        "a move into the history has not ended: run the same import or migration again, or delete the data folder that it went to"
+    )]
+    HalfMoved,
     /// What was acknowledged is damaged.
     #[error("{0}")]
     Damaged(String),
@@ -154,7 +160,20 @@ impl EmbeddedHistory {
     /// Opens the history of `folder`, creating it if it is missing, and starts its writer.
     ///
     /// Reads the journals, so it takes about a second for each few hundred MiB of them.
+    ///
+    /// # Errors
+    /// Also when a move into it has not ended: what it holds then is no installation.
     pub fn open(folder: Arc<DataFolder>, options: HistoryOptions) -> Result<EmbeddedHistory, OpenError> {
+        let history = EmbeddedHistory::open_to_move(folder, options)?;
+        match history.tables.get(Table::Meta, key::MOVE_NOTE) {
+            Ok(None) => Ok(history),
+            Ok(Some(_)) => Err(OpenError::HalfMoved),
+            Err(error) => Err(OpenError::Engine(error.to_string())),
+        }
+    }
+
+    /// The same for a move into it, or out of it: also when one has not ended.
+    pub fn open_to_move(folder: Arc<DataFolder>, options: HistoryOptions) -> Result<EmbeddedHistory, OpenError> {
         let tables = Tables::open(&folder.history(), &options)?;
         let (requests, waiting) = mpsc::channel(committer::WAITING);
         let counters = Arc::new(HistoryCounters::default());

@@ -3,6 +3,7 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | meta | `format` | version of this layout, u32 |
+//! | meta | `moving` | how far a move into the history has come |
 //! | meta | `p`, partition u32 | [`super::row::Position`] |
 //! | meta | `feed` | nothing: there is a keyspace of the feed |
 //! | events | conversation 16, seq u64 | event |
@@ -18,6 +19,9 @@
 //! one sorted sequence, and the bucket is the upper bits of the seq anyway.
 
 use banter_model::{ConversationId, Seq, UserId};
+
+/// Where it is noted how far a move into the history has come.
+pub(super) const MOVE_NOTE: &[u8] = b"moving";
 
 /// Where the version of the rows' layout is.
 pub(super) const FORMAT: &[u8] = b"format";
@@ -105,4 +109,25 @@ pub(super) fn conversation_of_member(key: &[u8]) -> Option<ConversationId> {
 /// The seq at the end of the key of a mention; `None` if it is no such key.
 pub(super) fn seq_of_mention(key: &[u8]) -> Option<Seq> {
     Some(Seq::from_be_bytes(key.get(24..)?.try_into().ok()?))
+}
+
+/// The conversation and the seq in the key of an event; `None` if it is no such key.
+pub(super) fn of_event(key: &[u8]) -> Option<(ConversationId, Seq)> {
+    Some((ConversationId::from_bytes(key.get(..16)?.try_into().ok()?).ok()?, seq_of_event(key)?))
+}
+
+/// The user and the conversation in the key of a membership; `None` if it is no such key.
+pub(super) fn of_member(key: &[u8]) -> Option<(UserId, ConversationId)> {
+    Some((UserId(u64::from_be_bytes(key.get(..8)?.try_into().ok()?)), conversation_of_member(key)?))
+}
+
+/// The user, the conversation and the seq in the key of a mention; `None` if it is no such key.
+pub(super) fn of_mention(key: &[u8]) -> Option<(UserId, ConversationId, Seq)> {
+    let (user, conversation) = of_member(key.get(..24)?)?;
+    Some((user, conversation, seq_of_mention(key)?))
+}
+
+/// The partition in the key of a position; `None` if it is no such key.
+pub(super) fn partition_of_position(key: &[u8]) -> Option<u32> {
+    Some(u32::from_be_bytes(key.strip_prefix(b"p")?.try_into().ok()?))
 }
