@@ -92,10 +92,10 @@ impl MovableHistory for EmbeddedHistory {
 }
 
 impl EmbeddedHistory {
-    /// Has rows written, synced.
+    /// Has rows written, synced. They are no news: nothing of them is in the feed.
     async fn put(&self, rows: Vec<Row>, events: usize) -> Result<(), StoreError> {
         let (answer, stored) = oneshot::channel();
-        self.ask(Request::Commit { rows, events, registers: Vec::new(), answer }, stored).await
+        self.ask(Request::Commit { rows, events, registers: Vec::new(), facts: None, answer }, stored).await
     }
 }
 
