@@ -149,7 +149,10 @@ async fn who_has_settled_is_registered() {
     assert!(setup.registrar.settled(UserId(50)).await);
     assert_eq!(setup.registered().await, (51..=100).collect::<Vec<_>>());
     // Came and went before anything was written: what is true then is written.
-    (setup.come(1), setup.go(1), setup.go(51), setup.come(51));
+    setup.come(1);
+    setup.go(1);
+    setup.go(51);
+    setup.come(51);
     assert!(setup.registrar.settled(UserId(1)).await && setup.registrar.settled(UserId(51)).await);
     assert_eq!(setup.registered().await, (51..=100).collect::<Vec<_>>());
     assert!(setup.table.missed.lock().is_empty() && !setup.is_unlisted(), "nobody missed anything");

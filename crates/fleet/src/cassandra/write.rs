@@ -217,11 +217,16 @@ fn values(write: Write) -> Result<(Place, Vec<Values>), StoreError> {
     })
 }
 
+/// The columns of an event.
+type EventValues = ([u8; 16], i64, i64, i64, i64, CqlTimestamp, i64, i64, MaybeUnset<i64>, Vec<u8>, i64);
+/// The columns of a conversation's end.
+type HeadValues = (i64, MaybeUnset<i64>, MaybeUnset<Vec<u8>>, Vec<u8>, [u8; 16]);
+
 /// What is bound to the statement that sets it (see [`Statements`] for the order).
 #[derive(Debug)]
 enum Values {
-    Event(([u8; 16], i64, i64, i64, i64, CqlTimestamp, i64, i64, MaybeUnset<i64>, Vec<u8>, i64)),
-    Head((i64, MaybeUnset<i64>, MaybeUnset<Vec<u8>>, Vec<u8>, [u8; 16])),
+    Event(EventValues),
+    Head(HeadValues),
     Roster((i64, Vec<u8>, [u8; 16])),
     NoRedo((i64, [u8; 16])),
     Read((i64, [u8; 16], [u8; 16], i64)),

@@ -22,6 +22,7 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(5);
 /// Between attempts to connect again, at most.
 const RECONNECTING: Duration = Duration::from_millis(500);
 
+#[allow(clippy::large_enum_variant, reason = "there is one in a process")]
 pub(super) enum Link {
     One(ConnectionManager),
     /// Connected when it is first used: the cluster may not be there yet.
