@@ -65,9 +65,9 @@ async fn many_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn away_is_told_at_once_and_back_is_noticed() {
     let Some(options) = registries().into_iter().find(|options| !options.cluster) else { return };
-    let engine = options.urls[0].trim_start_matches("redis://").trim_end_matches('/').to_owned();
-    let link = Proxy::to(&engine).await;
-    let options = RedisOptions { urls: vec![format!("redis://{}", link.address())], ..options };
+    let (engine, database) = options.urls[0].trim_start_matches("redis://").split_once('/').unwrap_or((&options.urls[0], ""));
+    let link = Proxy::to(engine.trim_start_matches("redis://")).await;
+    let options = RedisOptions { urls: vec![format!("redis://{}/{database}", link.address())], ..options };
     let sessions = RedisSessions::new(options).unwrap();
     let at = NodeIncarnation { number: 1, incarnation: 1 };
     let user = [UserId(7)];

@@ -76,7 +76,7 @@ impl Figures {
             message_bytes: number(&history, &["bytes of a message", "on disk"])?,
             text_bytes: number(&history, &["bytes of a message", "text alone, compressed in blocks of 1,000 (LZ4)"])?,
             cold_page_ms: number(&history, &["random pages, cold", "ms", "p99"])?,
-            synced_a_second: number(&storm, &["sessions"])? / number(&storm, &["seconds until all are in sync"])?,
+            synced_a_second: number(&storm, &["sessions"])? / number(&storm, &["time until all are in sync, s"])?,
             machine: pairs.machine,
         })
     }

@@ -122,7 +122,7 @@ async fn a_queue_of_its_own_has_to_be_ahead() {
     target.queue = Queue::After(vec![1 << 48, 3, 1 << 48]);
     match migrate(&from.installation, &target, &quiet).await {
         Err(error @ MoveError::QueueBehind { partition: 1, begins: 3, .. }) => {
-            assert!(error.to_string().contains("in epoch 1"), "{error}");
+            assert!(error.to_string().contains("(`queue.epoch`) to 1"), "{error}");
         }
         other => panic!("{other:?}"),
     }
