@@ -43,6 +43,8 @@ pub struct Measured {
     pub name: String,
     /// When it was.
     pub span: Span,
+    /// The longest that a command waited for its acknowledgement, in milliseconds.
+    pub slowest_ms: u64,
     /// Acknowledgements.
     pub sending: Paused,
     /// Events told to devices.
@@ -67,6 +69,11 @@ pub fn paused(devices: &[Device], what: What, span: Span) -> Paused {
         one_ms: lengths().max().unwrap_or(0),
         noticed: lengths().filter(|length| *length > NOTICED_MS).count(),
     }
+}
+
+/// The longest that a command of `devices` waited that was acknowledged meanwhile.
+pub fn slowest_ms(devices: &[Device], span: Span) -> u64 {
+    devices.iter().map(|device| device.life.times.longest_wait(span.began, span.until)).max().unwrap_or(0)
 }
 
 /// The codes with which commands were refused since the journals had these `lengths`.
@@ -101,6 +108,7 @@ impl Measured {
         json!({
             "lasted, ms": self.span.ended - self.span.began,
             "all back after its end, ms": self.span.back.map(|back| back.saturating_sub(self.span.ended)),
+            "slowest acknowledgement, ms": self.slowest_ms,
             "sending": paused(&self.sending),
             "receiving": paused(&self.receiving),
             "refused": self.refused,
@@ -123,9 +131,10 @@ impl Measured {
             )
         };
         format!(
-            "{:<18} {:>6} | {} | {} | {:>6} | {:>12} | {:>12} | {:>12} | {}",
+            "{:<18} {:>6} {:>7} | {} | {} | {:>6} | {:>12} | {:>12} | {:>12} | {}",
             self.name,
             seconds(self.span.ended - self.span.began),
+            seconds(self.slowest_ms),
             paused(&self.sending),
             paused(&self.receiving),
             self.span.back.map_or("never".to_owned(), |back| seconds(back.saturating_sub(self.span.ended))),
@@ -137,12 +146,13 @@ impl Measured {
     }
 }
 
-/// The head of the table. Times in seconds: for how long the fault lasted; for sending and for receiving the longest time in which no device
+/// The head of the table. Times in seconds: for how long the fault lasted; the longest that a command waited for its
+/// acknowledgement; for sending and for receiving the longest time in which no device
 /// got anything, when that was over, the longest time of one device, and how many had more than three; how long after its end the last was back.
 pub fn head() -> String {
     let paused = format!("{:>6} {:>6} {:>6} {:>4}", "nobody", "over", "one", ">3s");
     format!(
-        "{:<18} {:>6} | {paused} | {paused} | {:>6} | {:>12} | {:>12} | {:>12} | refused\n{:<25} | {:<25} | {:<25} |",
-        "fault", "lasted", "back", "reading", "login", "session", "", "sending", "receiving"
+        "{:<18} {:>6} {:>7} | {paused} | {paused} | {:>6} | {:>12} | {:>12} | {:>12} | refused\n{:<33} | {:<25} | {:<25} |",
+        "fault", "lasted", "slowest", "back", "reading", "login", "session", "", "sending", "receiving"
     )
 }

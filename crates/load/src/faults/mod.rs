@@ -230,7 +230,8 @@ impl Run {
         let devices = &self.people.devices;
         let sending = measured::paused(devices, What::Acknowledged, span);
         let receiving = measured::paused(devices, What::Told, span);
-        Measured { name, span, sending, receiving, refused: measured::refused(devices, lengths), tried }
+        let slowest_ms = measured::slowest_ms(devices, span);
+        Measured { name, span, slowest_ms, sending, receiving, refused: measured::refused(devices, lengths), tried }
     }
 
     /// How long the journals are.

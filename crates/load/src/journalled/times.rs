@@ -7,6 +7,8 @@ use parking_lot::Mutex;
 pub struct Times {
     acknowledged: Mutex<Vec<u64>>,
     told: Mutex<Vec<u64>>,
+    /// When something was acknowledged, and how long it had waited.
+    waits: Mutex<Vec<(u64, u64)>>,
 }
 
 /// What is timed.
@@ -52,6 +54,17 @@ impl Times {
         self.of(what).lock().iter().copied().filter(|time| *time >= from).min()
     }
 
+    /// Notes that something was acknowledged at `now` that was written at `since`.
+    pub fn waited(&self, since: u64, now: u64) {
+        self.waits.lock().push((now, now.saturating_sub(since)));
+    }
+
+    /// The longest that anything had waited that was acknowledged from `from` up to `to`, in milliseconds.
+    pub fn longest_wait(&self, from: u64, to: u64) -> u64 {
+        let waits = self.waits.lock();
+        waits.iter().filter(|(now, _)| (from..=to).contains(now)).map(|(_, wait)| *wait).max().unwrap_or(0)
+    }
+
     fn of(&self, what: What) -> &Mutex<Vec<u64>> {
         match what {
             What::Acknowledged => &self.acknowledged,
@@ -90,5 +103,7 @@ mod tests {
         assert_eq!(times.first_after(What::Told, 11), Some(20));
         assert_eq!(times.first_after(What::Told, 31), None);
         assert!(times.between(What::Acknowledged, 0, 100).is_empty());
+        [(5, 10), (10, 40), (1, 90)].map(|(since, now)| times.waited(since, now));
+        assert_eq!([times.longest_wait(0, 50), times.longest_wait(0, 90), times.longest_wait(91, 99)], [30, 89, 0]);
     }
 }

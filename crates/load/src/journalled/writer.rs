@@ -144,6 +144,7 @@ pub async fn write(life: Arc<Life>, client: Client) {
 }
 
 async fn write_one(life: &Arc<Life>, client: &Client, conversation: ConversationId, number: u64, action: Action) {
+    let since = life.shared.now();
     life.note(Entry::Wrote { number, conversation, action: action.clone() });
     let ticket = match action {
         Action::Send { text, reply_to, .. } => client.send(conversation, &text, reply_to).await,
@@ -160,7 +161,10 @@ async fn write_one(life: &Arc<Life>, client: &Client, conversation: Conversation
             let life = life.clone();
             tokio::spawn(async move {
                 match ticket.stored().await {
-                    Ok(stored) => life.note(Entry::Acknowledged(stored)),
+                    Ok(stored) => {
+                        life.times.waited(since, life.shared.now());
+                        life.note(Entry::Acknowledged(stored));
+                    }
                     Err(error) if error.code == Error::CLOSED => {}
                     Err(error) => life.note(Entry::Refused { conversation, tag, code: error.code }),
                 }

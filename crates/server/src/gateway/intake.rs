@@ -178,7 +178,7 @@ impl Gateway {
 
     /// Does `work`. While it lasts the session takes no frame, pings neither: so that the device does not take this server for
     /// dead when it is an engine that is slow, it is told now and then that somebody is there.
-    async fn still_there<T>(&self, session: &Session, work: impl Future<Output = T>) -> T {
+    pub(super) async fn still_there<T>(&self, session: &Session, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         loop {
             match tokio::time::timeout(STILL_THERE, work.as_mut()).await {
