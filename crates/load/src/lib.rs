@@ -6,6 +6,7 @@ pub mod chaos;
 pub mod checker;
 pub mod counters;
 pub mod crowd;
+pub mod fleet;
 pub mod groups;
 pub mod history;
 pub mod idle;
