@@ -28,6 +28,18 @@ impl Counters {
         Counters(lines.filter_map(|(name, value)| Some((name.to_owned(), value.trim().parse().ok()?))).collect())
     }
 
+    /// Adds what another process counted.
+    pub fn add(&mut self, other: &Counters) {
+        for (name, value) in &other.0 {
+            *self.0.entry(name.clone()).or_default() += value;
+        }
+    }
+
+    /// Every counter with its value, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
     /// What came since `before`.
     pub fn since(&self, before: &Counters) -> Counters {
         Counters(self.0.iter().map(|(name, value)| (name.clone(), value - before.of(name))).collect())
@@ -70,5 +82,8 @@ mod tests {
         assert_eq!(change.quantiles("size"), quantiles);
         assert_eq!(change.quantiles("unheard_of"), Value::Null);
         assert_eq!(Counters::parse(BEFORE).since(&Counters::parse(BEFORE)).quantiles("size"), Value::Null);
+        let mut both = change.clone();
+        both.add(&change);
+        assert_eq!((both.of("events_total"), both.quantiles("size")), (200.0, quantiles));
     }
 }

@@ -7,6 +7,7 @@ pub mod checker;
 pub mod counters;
 pub mod crowd;
 pub mod faults;
+pub mod fleet;
 pub mod groups;
 pub mod history;
 pub mod idle;

@@ -3,7 +3,7 @@
 
 use banter_load::mixed::{self, growth};
 use banter_load::record::{self, Record};
-use banter_load::{Common, capacity, chaos, faults, groups, history, idle, pairs, relay, simulate, soak, storm};
+use banter_load::{Common, capacity, chaos, faults, fleet, groups, history, idle, pairs, relay, simulate, soak, storm};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// The server has it too, and the relay that it is compared with is this program.
@@ -25,6 +25,8 @@ enum Command {
     Pairs(pairs::Pairs),
     /// The same pairs against a bare relay without a chat in it, in turn with banter.
     Relay(relay::Relay),
+    /// The same pairs on a fleet that runs already, beside an embedded server.
+    Fleet(fleet::Fleet),
     /// Groups in which everybody has a session: deliveries a second, and latency by position in the fan-out.
     Groups(groups::Groups),
     /// Mixed traffic: direct conversations and groups of all sizes, few of their members online, and as much read as written.
@@ -64,6 +66,7 @@ fn main() -> anyhow::Result<()> {
         match arguments.command {
             Command::Pairs(pairs) => pairs.run(common).await,
             Command::Relay(relay) => relay.run(common).await,
+            Command::Fleet(fleet) => fleet.run(common).await,
             Command::Groups(groups) => groups.run(common).await,
             Command::Mixed(mixed) => mixed.run(common).await,
             Command::Growth(growth) => growth.run(common).await,

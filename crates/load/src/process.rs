@@ -31,6 +31,38 @@ pub fn cpu_seconds(pid: u32) -> Result<f64> {
     Ok(ticks / TICKS_PER_SECOND)
 }
 
+/// Seconds of processor time that everything on this machine has used together, the kernel's own work included.
+pub fn machine_cpu_seconds() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let line = stat.lines().next().context("an empty /proc/stat")?;
+    // user, nice, system, idle, iowait, irq, softirq: proc(5). What a hypervisor took is nobody's work here.
+    let fields = line.split_whitespace().skip(1).map(str::parse::<f64>).collect::<Result<Vec<_>, _>>()?;
+    let busy = [0, 1, 2, 5, 6].iter().filter_map(|field| fields.get(*field)).sum::<f64>();
+    Ok(busy / TICKS_PER_SECOND)
+}
+
+/// The process of this user's, or of anybody's for root, that listens on a TCP port of IPv4.
+pub fn listening(port: u16) -> Result<u32> {
+    let sockets = fs::read_to_string("/proc/net/tcp")?;
+    // Fields after the number: local address, remote address, state (0A: listening), ..., inode; proc_net_tcp(5).
+    let inode = sockets.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let local = u16::from_str_radix(fields.get(1)?.rsplit_once(':')?.1, 16).ok()?;
+        (local == port && *fields.get(3)? == "0A").then(|| fields.get(9).copied())?
+    });
+    let socket = format!("socket:[{}]", inode.with_context(|| format!("nobody listens on port {port}"))?);
+    for process in fs::read_dir("/proc")?.flatten() {
+        let Some(number) = process.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // Others' processes are not shown, and any may end meanwhile.
+        let Ok(open) = fs::read_dir(process.path().join("fd")) else { continue };
+        let mut links = open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+        if links.any(|link| link.as_os_str() == socket.as_str()) {
+            return Ok(number);
+        }
+    }
+    anyhow::bail!("the process that listens on port {port} is not shown to this user")
+}
+
 /// Bytes of kernel memory for TCP in this network namespace, both ends of loopback connections together.
 pub fn kernel_tcp_bytes() -> Result<u64> {
     let text = fs::read_to_string("/proc/net/sockstat")?;
@@ -76,4 +108,23 @@ pub fn quantiles(times: &Histogram<u64>) -> serde_json::Value {
     serde_json::json!({
         "p50": at(0.5), "p90": at(0.9), "p99": at(0.99), "p99.9": at(0.999), "max": times.max() as f64 / 1000.0
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_listens_is_found() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(listening(port).unwrap(), std::process::id());
+        drop(listener);
+        assert!(listening(port).unwrap_err().to_string().contains("nobody listens"));
+    }
+
+    #[test]
+    fn the_machine_works_at_least_as_much_as_this_process() {
+        assert!(machine_cpu_seconds().unwrap() >= cpu_seconds(std::process::id()).unwrap());
+    }
 }

@@ -49,7 +49,7 @@ impl Pairs {
         let mut server = Server::start(common, self.pairs * 2).await?;
         let users: Arc<[_]> = std::mem::take(&mut server.users).into();
         let mut probe = process::sync_times(server.folder.path(), PROBES, PROBE_BYTES)?;
-        let run = traffic::run(self, &Target { address: server.address, pid: server.pid(), users }).await?;
+        let run = traffic::run(self, &Target::one(server.address, server.pid(), users)).await?;
         probe.add(&process::sync_times(server.folder.path(), PROBES, PROBE_BYTES)?)?;
         let (resident, _) = process::resident(server.pid())?;
         let ratio = run.receipt.value_at_quantile(0.99) as f64 / probe.value_at_quantile(0.99) as f64;
@@ -64,7 +64,7 @@ impl Pairs {
 }
 
 /// What a run against banter measured, by name.
-fn figures_of(run: &Run) -> Map<String, Value> {
+pub(crate) fn figures_of(run: &Run) -> Map<String, Value> {
     let change = &run.change;
     let events = change.of("banter_events_total");
     let per_event = |name: &str| change.of(name) / events.max(1.0);

@@ -33,12 +33,40 @@ const WELCOME: Duration = Duration::from_secs(60);
 /// What the pairs run against.
 #[derive(Clone)]
 pub struct Target {
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// Its process.
-    pub pid: u32,
+    /// Where connections are taken. Of several, pairs use each together with each.
+    pub gateways: Arc<[SocketAddr]>,
+    /// The metrics pages of all its nodes.
+    pub nodes: Arc<[SocketAddr]>,
+    /// The processes of all its nodes.
+    pub processes: Arc<[u32]>,
     /// Two for each pair: who writes, then who receives.
     pub users: Arc<[User]>,
+}
+
+impl Target {
+    /// One process, which listens at `address`.
+    pub fn one(address: SocketAddr, process: u32, users: Arc<[User]>) -> Target {
+        Target { gateways: Arc::new([address]), nodes: Arc::new([address]), processes: Arc::new([process]), users }
+    }
+
+    /// Where the writer and the reader of a pair connect.
+    fn gateways_of(&self, pair: u64) -> (SocketAddr, SocketAddr) {
+        let (pair, count) = (pair as usize, self.gateways.len());
+        (self.gateways[pair % count], self.gateways[pair / count % count])
+    }
+
+    /// Seconds of processor time that its processes have used.
+    fn cpu_seconds(&self) -> Result<f64> {
+        self.processes.iter().map(|process| process::cpu_seconds(*process)).sum()
+    }
+
+    async fn counters(&self) -> Result<Counters> {
+        let mut all = Counters::default();
+        for node in self.nodes.iter() {
+            all.add(&Counters::read(*node).await?);
+        }
+        Ok(all)
+    }
 }
 
 /// What was measured.
@@ -55,6 +83,8 @@ pub struct Run {
     pub server_processors: f64,
     /// Processors that this process kept busy.
     pub generator_processors: f64,
+    /// Processors of the machine that were busy with anything else: the engines of a fleet, and work of the kernel's own.
+    pub other_processors: f64,
     /// The server's system calls, or why they could not be counted; `None` when they were not to be.
     pub system_calls: Option<Result<SystemCalls>>,
 }
@@ -125,14 +155,14 @@ pub async fn run(options: &Pairs, target: &Target) -> Result<Run> {
         std::thread::spawn(move || take_turns(turns, start, end, rate));
     }
     tokio::time::sleep_until(from.into()).await;
-    let cpu = (process::cpu_seconds(target.pid)?, process::cpu_seconds(std::process::id())?);
-    let counters = Counters::read(target.address).await?;
+    let busy = Busy::now(target)?;
+    let counters = target.counters().await?;
     tokio::time::sleep_until(until.into()).await;
-    let cpu_after = (process::cpu_seconds(target.pid)?, process::cpu_seconds(std::process::id())?);
-    let change = Counters::read(target.address).await?.since(&counters);
-    let system_calls = match counting {
-        true => Some(system_calls::count(target.pid, target.address, options.system_call_seconds).await),
-        false => None,
+    let busy = Busy::now(target)?.since(&busy);
+    let change = target.counters().await?.since(&counters);
+    let system_calls = match (counting, &*target.processes, &*target.nodes) {
+        (true, [process], [node]) => Some(system_calls::count(*process, *node, options.system_call_seconds).await),
+        _ => None,
     };
     let mut all = Measured { receipt: Histogram::new(3)?, answer: Histogram::new(3)? };
     while let Some(measured) = pairs.join_next().await {
@@ -146,10 +176,30 @@ pub async fn run(options: &Pairs, target: &Target) -> Result<Run> {
         answer: all.answer,
         seconds,
         change,
-        server_processors: (cpu_after.0 - cpu.0) / seconds,
-        generator_processors: (cpu_after.1 - cpu.1) / seconds,
+        server_processors: busy.server / seconds,
+        generator_processors: busy.generator / seconds,
+        other_processors: (busy.machine - busy.server - busy.generator).max(0.0) / seconds,
         system_calls,
     })
+}
+
+/// Seconds of processor time.
+struct Busy {
+    server: f64,
+    generator: f64,
+    machine: f64,
+}
+
+impl Busy {
+    fn now(target: &Target) -> Result<Busy> {
+        let (server, generator) = (target.cpu_seconds()?, process::cpu_seconds(std::process::id())?);
+        Ok(Busy { server, generator, machine: process::machine_cpu_seconds()? })
+    }
+
+    fn since(&self, before: &Busy) -> Busy {
+        let (server, generator) = (self.server - before.server, self.generator - before.generator);
+        Busy { server, generator, machine: self.machine - before.machine }
+    }
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -165,8 +215,9 @@ async fn run_pair(
 ) -> Result<Measured> {
     let (writer, reader) = (&target.users[pair as usize * 2], &target.users[pair as usize * 2 + 1]);
     let conversation = ConversationId::direct(writer.id, reader.id).context("two different users")?;
-    let (receiving, _open) = wire::connect(target.address, pair * 2, &reader.token).await?.into_split();
-    let (answers, mut frames) = wire::connect(target.address, pair * 2 + 1, &writer.token).await?.into_split();
+    let (writes_to, reads_from) = target.gateways_of(pair);
+    let (receiving, _open) = wire::connect(reads_from, pair * 2, &reader.token).await?.into_split();
+    let (answers, mut frames) = wire::connect(writes_to, pair * 2 + 1, &writer.token).await?.into_split();
     let received = tokio::spawn(read(receiving, shared.clone(), Awaited::Receipt));
     let answered = tokio::spawn(read(answers, shared.clone(), Awaited::Answer));
     let standing = tokio::time::timeout(WELCOME, shared.standing.acquire_many(2)).await.context("no welcome in time")?;

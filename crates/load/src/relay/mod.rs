@@ -91,7 +91,7 @@ impl Relay {
         for _ in 0..self.runs {
             let mut server = Server::start(common, self.pairs.pairs * 2).await?;
             let users = std::mem::take(&mut server.users).into();
-            let run = traffic::run(&self.pairs, &Target { address: server.address, pid: server.pid(), users }).await?;
+            let run = traffic::run(&self.pairs, &Target::one(server.address, server.pid(), users)).await?;
             drop(server);
             let syncs = run.change.of("banter_history_syncs_total").max(1.0);
             let between_syncs = Duration::from_secs_f64(run.seconds / syncs);
@@ -120,7 +120,7 @@ impl Relay {
         // To the relay, the token is the number of the connection.
         let users = (0..self.pairs.pairs * 2).map(|number| User { id: UserId(number + 1), token: number.to_string() });
         let users: Arc<[User]> = users.collect();
-        traffic::run(&self.pairs, &Target { address: relay.address, pid: relay.child.id(), users }).await
+        traffic::run(&self.pairs, &Target::one(relay.address, relay.child.id(), users)).await
     }
 }
 

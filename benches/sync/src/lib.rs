@@ -1,0 +1,1 @@
+//! Ways of getting a batch onto the disk. The benches are in `benches/append.rs`.
