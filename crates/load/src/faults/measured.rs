@@ -45,6 +45,8 @@ pub struct Measured {
     pub span: Span,
     /// The longest that a command waited for its acknowledgement, in milliseconds.
     pub slowest_ms: u64,
+    /// What that command was, where it waited for long.
+    pub slowest: Option<String>,
     /// Acknowledgements.
     pub sending: Paused,
     /// Events told to devices.
@@ -72,8 +74,8 @@ pub fn paused(devices: &[Device], what: What, span: Span) -> Paused {
 }
 
 /// The longest that a command of `devices` waited that was acknowledged meanwhile.
-pub fn slowest_ms(devices: &[Device], span: Span) -> u64 {
-    devices.iter().map(|device| device.life.times.longest_wait(span.began, span.until)).max().unwrap_or(0)
+pub fn slowest(devices: &[Device], span: Span) -> (u64, Option<String>) {
+    devices.iter().map(|device| device.life.times.longest_wait(span.began, span.until)).max().unwrap_or_default()
 }
 
 /// The codes with which commands were refused since the journals had these `lengths`.
@@ -109,6 +111,7 @@ impl Measured {
             "lasted, ms": self.span.ended - self.span.began,
             "all back after its end, ms": self.span.back.map(|back| back.saturating_sub(self.span.ended)),
             "slowest acknowledgement, ms": self.slowest_ms,
+            "slowest": self.slowest,
             "sending": paused(&self.sending),
             "receiving": paused(&self.receiving),
             "refused": self.refused,

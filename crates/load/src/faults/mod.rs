@@ -32,7 +32,7 @@ use probes::{Prober, Tried};
 use table::Fault;
 
 /// The longest that it is waited after a fault until every device is back.
-const BACK: Duration = Duration::from_secs(150);
+const BACK: Duration = Duration::from_secs(15);
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(100);
 /// After everybody is back, and before the first fault, nothing happens for so long.
@@ -156,6 +156,12 @@ impl Run {
         for (number, fault) in faults.iter().enumerate() {
             let measured = self.fault(fault, number + 1).await?;
             say(&measured.line());
+            if let Some(slowest) = &measured.slowest {
+                say(&format!(
+                    "    the slowest, after {} ms: {slowest}; the fault was from {:?}",
+                    measured.slowest_ms, measured.span
+                ));
+            }
             if measured.span.back.is_none() {
                 never_back.push(measured.name.clone());
             }
@@ -202,24 +208,32 @@ impl Run {
         Ok(self.measured(fault.to_string(), span, &lengths, tried))
     }
 
-    /// Waits until every device is in sync, and was acknowledged and told something, since `ended`. Says when that was; `None` when it is
-    /// waited for in vain.
+    /// Waits until every device is in sync, was acknowledged and told something since `ended`, and has the answers to all that it wrote before.
+    /// Says when that was; `None` when it is waited for in vain.
     async fn all_back(&self, ended: u64) -> Result<Option<u64>> {
         loop {
-            let mut last = Some(ended);
+            let mut missing = None;
             for device in &self.people.devices {
                 let times = &device.life.times;
-                let both = times.first_after(What::Acknowledged, ended).zip(times.first_after(What::Told, ended));
-                let is_back = both.filter(|_| last.is_some());
-                last = match is_back {
-                    Some((acknowledged, told)) if device.report().await?.synced => last.max(Some(acknowledged.max(told))),
-                    _ => None,
-                };
+                let news = [What::Acknowledged, What::Told].map(|what| times.first_after(what, ended).is_some());
+                if let Some((since, what)) = times.waiting_since_before(ended) {
+                    missing = Some(format!("{} waits since {since} for {what}", device.life.name));
+                } else if news != [true, true] || !device.report().await?.synced {
+                    missing = Some(format!("{} is not in sync, or without news {news:?}", device.life.name));
+                }
             }
-            if last.is_some() {
-                return Ok(last);
-            }
+            let Some(missing) = missing else { return Ok(Some(self.shared.now())) };
             if self.shared.now() > ended + BACK.as_millis() as u64 {
+                say(&format!("not back after {} s: {missing}", BACK.as_secs()));
+                for device in &self.people.devices {
+                    if device.life.times.waiting_since_before(ended).is_some() {
+                        for c in device.report().await?.conversations {
+                            if c.unanswered() > 0 {
+                                say(&format!("{} {c:?}", device.life.name));
+                            }
+                        }
+                    }
+                }
                 return Ok(None);
             }
             sleep(LOOK).await;
@@ -230,8 +244,8 @@ impl Run {
         let devices = &self.people.devices;
         let sending = measured::paused(devices, What::Acknowledged, span);
         let receiving = measured::paused(devices, What::Told, span);
-        let slowest_ms = measured::slowest_ms(devices, span);
-        Measured { name, span, slowest_ms, sending, receiving, refused: measured::refused(devices, lengths), tried }
+        let (slowest_ms, slowest) = measured::slowest(devices, span);
+        Measured { name, span, slowest_ms, slowest, sending, receiving, refused: measured::refused(devices, lengths), tried }
     }
 
     /// How long the journals are.

@@ -1,14 +1,21 @@
 //! When a device was acknowledged something, and told something: what pauses are read from.
 
+use std::collections::BTreeMap;
+
 use parking_lot::Mutex;
+
+/// What waited so long for its answer is remembered by what it is, in milliseconds.
+const LONG_MS: u64 = 2_000;
 
 /// The times of a device, in milliseconds from the beginning of the run.
 #[derive(Debug, Default)]
 pub struct Times {
     acknowledged: Mutex<Vec<u64>>,
     told: Mutex<Vec<u64>>,
-    /// When something was acknowledged, and how long it had waited.
-    waits: Mutex<Vec<(u64, u64)>>,
+    /// When something was acknowledged, how long it had waited, and what it is where that was long.
+    waits: Mutex<Vec<(u64, u64, Option<String>)>>,
+    /// What has no answer yet: when it was written, and what it is for people.
+    waiting: Mutex<BTreeMap<u64, (u64, String)>>,
 }
 
 /// What is timed.
@@ -54,15 +61,34 @@ impl Times {
         self.of(what).lock().iter().copied().filter(|time| *time >= from).min()
     }
 
-    /// Notes that something was acknowledged at `now` that was written at `since`.
-    pub fn waited(&self, since: u64, now: u64) {
-        self.waits.lock().push((now, now.saturating_sub(since)));
+    /// Notes that the `number`-th thing was written at `since`, and waits for its answer; `what` is it for people.
+    pub fn waits(&self, number: u64, since: u64, what: String) {
+        self.waiting.lock().insert(number, (since, what));
     }
 
-    /// The longest that anything had waited that was acknowledged from `from` up to `to`, in milliseconds.
-    pub fn longest_wait(&self, from: u64, to: u64) -> u64 {
+    /// Notes that it waits no longer: it was acknowledged at `now`, or it was refused, or nobody waits any more.
+    pub fn waited(&self, number: u64, now: Option<u64>) {
+        let written = self.waiting.lock().remove(&number);
+        if let (Some((since, what)), Some(now)) = (written, now) {
+            let wait = now.saturating_sub(since);
+            self.waits.lock().push((now, wait, Some(what).filter(|_| wait >= LONG_MS)));
+        }
+    }
+
+    /// What waits for an answer since before `time`, the oldest.
+    pub fn waiting_since_before(&self, time: u64) -> Option<(u64, String)> {
+        self.waiting.lock().values().filter(|(since, _)| *since < time).min().cloned()
+    }
+
+    /// The longest that anything had waited that was acknowledged from `from` up to `to`, in milliseconds; and what it is, if that is two seconds
+    /// or more.
+    pub fn longest_wait(&self, from: u64, to: u64) -> (u64, Option<String>) {
         let waits = self.waits.lock();
-        waits.iter().filter(|(now, _)| (from..=to).contains(now)).map(|(_, wait)| *wait).max().unwrap_or(0)
+        let meanwhile = waits.iter().filter(|(now, ..)| (from..=to).contains(now));
+        meanwhile
+            .max_by_key(|(_, wait, _)| *wait)
+            .map(|(now, wait, what)| (*wait, what.as_ref().map(|what| format!("{what}, at {now}"))))
+            .unwrap_or_default()
     }
 
     fn of(&self, what: What) -> &Mutex<Vec<u64>> {
@@ -103,7 +129,12 @@ mod tests {
         assert_eq!(times.first_after(What::Told, 11), Some(20));
         assert_eq!(times.first_after(What::Told, 31), None);
         assert!(times.between(What::Acknowledged, 0, 100).is_empty());
-        [(5, 10), (10, 40), (1, 90)].map(|(since, now)| times.waited(since, now));
-        assert_eq!([times.longest_wait(0, 50), times.longest_wait(0, 90), times.longest_wait(91, 99)], [30, 89, 0]);
+        for (number, since, answered) in [(1, 5, Some(10)), (2, 10, Some(40)), (3, 1, Some(90)), (4, 7, None)] {
+            times.waits(number, since, format!("number {number}"));
+            assert_eq!(times.waiting_since_before(since + 1), Some((since, format!("number {number}"))));
+            assert_eq!(times.waiting_since_before(since), None);
+            times.waited(number, answered);
+        }
+        assert_eq!([times.longest_wait(0, 50).0, times.longest_wait(0, 90).0, times.longest_wait(91, 99).0], [30, 89, 0]);
     }
 }
