@@ -21,6 +21,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::KafkaConfig;
 use super::feed_reader::KafkaFeedReader;
 use super::feed_writer::KafkaFeedWriter;
+use super::topic::settled;
 
 /// How long Kafka may take to answer a question about a group.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
@@ -148,7 +149,7 @@ fn register(consumer: &BaseConsumer, topic: &str, partitions: u32) -> Result<(),
     }
     let mut list = TopicPartitionList::with_capacity(missing.len());
     for partition in missing {
-        let (_, end) = consumer.fetch_watermarks(topic, partition, TIMEOUT)?;
+        let (_, end) = settled(|| consumer.fetch_watermarks(topic, partition, TIMEOUT))?;
         list.add_partition_offset(topic, partition, Offset::Offset(end))?;
     }
     match consumer.commit(&list, CommitMode::Sync) {
