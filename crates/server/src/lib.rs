@@ -2,6 +2,7 @@
 //! beside them. Data flows one way: gateway -> queue -> worker -> history -> delivery -> gateway.
 
 pub mod api;
+mod at_once;
 pub mod auth;
 pub mod clock;
 pub mod commands;

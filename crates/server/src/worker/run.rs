@@ -171,6 +171,7 @@ impl Worker {
     /// One round of the first of `commands`. Says how many it took.
     async fn try_round(&mut self, commands: &[(u64, Envelope)]) -> Result<usize, Interruption> {
         let mut round = Round::new(self.reader.partition());
+        self.load_all(&mut round, commands).await?;
         let mut taken = 0;
         for (position, envelope) in commands {
             let asker = Asker::of(envelope);
