@@ -10,11 +10,11 @@ use banter_store::feed::FeedWriter;
 use banter_store::{Envelope, History, Origin, PartitionReader, StoreError};
 use quick_cache::unsync::Cache;
 
+use crate::held::Held;
 use crate::metrics::Metrics;
 use crate::worker::Failure;
 use crate::worker::delivery::{Applied, Delivery, News, Outcome, Stored};
 use crate::worker::feeding::Feeding;
-use crate::worker::held::Held;
 use crate::worker::kept::{self, Kept, KeptWeight};
 use crate::worker::round::Round;
 
