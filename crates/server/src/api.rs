@@ -40,7 +40,8 @@ pub fn routes(node: &Arc<Node>) -> Router {
 
 /// The routes that every node answers, whatever it does.
 pub fn operation_routes(node: &Arc<Node>) -> Router {
-    let routes = OpenApiRouter::new().routes(routes!(health::health)).routes(routes!(health::metrics));
+    let routes =
+        OpenApiRouter::new().routes(routes!(health::health)).routes(routes!(health::ready)).routes(routes!(health::metrics));
     routes.split_for_parts().0.with_state(Arc::clone(node))
 }
 
@@ -87,6 +88,7 @@ fn described() -> OpenApiRouter<Arc<Node>> {
         .routes(routes!(history::events))
         .routes(routes!(openapi::document))
         .routes(routes!(health::health))
+        .routes(routes!(health::ready))
         .routes(routes!(health::metrics))
 }
 

@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::notices::Notices;
 use crate::presence::Presence;
 use crate::rate_limit::RateLimits;
+use crate::readiness::Readiness;
 
 /// The parts of this process, each of which knows only what it needs.
 pub struct Node {
@@ -58,6 +59,8 @@ pub struct Node {
     pub cluster: Arc<dyn Cluster>,
     /// Which chat servers there are.
     pub discovery: Discovery,
+    /// Does it take new clients?
+    pub readiness: Readiness,
     /// Limits on what can be guessed or flooded.
     pub rate_limits: RateLimits,
     /// Counters.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use banter_fleet::cassandra::{CassandraHistory, ConnectError};
-use banter_fleet::kafka::{TopicFinding, examine_topic};
+use banter_fleet::kafka::{KafkaConfig, TopicFinding, examine_topic};
 use banter_store::data_folder::{Finding, Severity};
 use tokio::net::TcpStream;
 
@@ -132,11 +132,14 @@ async fn queue(fleet: &Fleet) -> Result<Examined, String> {
     let at = reachable(&fleet.queue.brokers, 9092).await?;
     let kafka = engines::kafka_config(&fleet.queue).map_err(|error| error.to_string())?;
     let mut unsafe_since = Vec::new();
-    for finding in examine_topic(&kafka).await.map_err(|error| error.to_string())? {
-        match finding {
-            TopicFinding::Missing(topic) => unsafe_since.push(format!("has no topic {topic} yet: the first node makes it")),
-            fatal if fatal.is_fatal() => return Err(fatal.to_string()),
-            finding => unsafe_since.push(finding.to_string()),
+    for topic in engines::topics(&fleet.queue) {
+        let kafka = KafkaConfig { topic: topic.to_owned(), ..kafka.clone() };
+        for finding in examine_topic(&kafka).await.map_err(|error| error.to_string())? {
+            match finding {
+                TopicFinding::Missing(topic) => unsafe_since.push(format!("has no topic {topic} yet: the first node makes it")),
+                fatal if fatal.is_fatal() => return Err(format!("{topic}: {fatal}")),
+                finding => unsafe_since.push(format!("{topic}: {finding}")),
+            }
         }
     }
     Ok(Examined { at, unsafe_since })

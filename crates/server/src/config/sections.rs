@@ -276,7 +276,10 @@ pub struct Queue {
     pub brokers: Vec<String>,
     /// The topic of the commands; made if it is missing.
     pub topic: String,
-    /// The topic of the facts that push and search follow; made if it is missing.
+    /// Do workers write on what they stored, for readers that follow (push, search)? Off, as long as nothing reads: a reader begins at the
+    /// end, so what is written before there is one is read by nobody.
+    pub feed: bool,
+    /// The topic of that feed; made if it is missing and there is a feed.
     pub events_topic: String,
     /// The consumer group that the workers are.
     pub group: String,
@@ -305,6 +308,7 @@ impl Default for Queue {
         Queue {
             brokers: Vec::new(),
             topic: "commands".to_owned(),
+            feed: false,
             events_topic: "events".to_owned(),
             group: "banter-workers".to_owned(),
             epoch: 0,
@@ -331,6 +335,8 @@ impl Queue {
             "`queue.replication_factor` is at least 1"
         } else if self.retention_hours == 0 {
             "`queue.retention_hours` is at least 1"
+        } else if self.feed && (self.events_topic.is_empty() || self.events_topic == self.topic) {
+            "`queue.events_topic` is a topic of its own"
         } else if !["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"].contains(&self.security.as_str()) {
             "`queue.security` is plaintext, ssl, sasl_plaintext or sasl_ssl"
         } else {

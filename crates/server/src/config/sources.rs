@@ -55,6 +55,7 @@ pub(super) const KEYS: &[(&str, &str, Kind)] = &[
     ("history", "tls_ca", Kind::Text),
     ("queue", "brokers", Kind::Texts),
     ("queue", "topic", Kind::Text),
+    ("queue", "feed", Kind::Flag),
     ("queue", "events_topic", Kind::Text),
     ("queue", "group", Kind::Text),
     ("queue", "epoch", Kind::Whole),

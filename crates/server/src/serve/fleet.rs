@@ -16,6 +16,7 @@ use crate::delivery::outgoing::{FleetDelivery, Outgoing, Waiting};
 use crate::gateway::Gateway;
 use crate::metrics::Metrics;
 use crate::node::Node;
+use crate::readiness;
 use crate::registry::Registry;
 use crate::worker::delivery::Delivery;
 
@@ -66,6 +67,8 @@ impl Fleet {
         background.spawn(node.presence.clone().register());
         background.spawn(read_removed_devices(node.clone()));
         background.spawn(tell_load(node.clone()));
+        let watched = node.clone();
+        background.spawn(async move { readiness::watch(&watched).await });
         let sending = tokio::spawn(waiting.run());
         Ending { links, sending }
     }

@@ -126,6 +126,7 @@ impl Fleet {
                 queue: self.queue.clone(),
                 unqueued: Arc::default(),
                 assignment: assignment.map(|assignment| Box::new(assignment) as _),
+                feed: None,
                 directory: self.directory.clone(),
                 cluster: member,
                 sessions: Some(self.sessions.clone()),
