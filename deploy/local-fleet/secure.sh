@@ -87,9 +87,9 @@ cql() {
     done
 }
 
-# has_cassandra_role: `banter` may log in. Made if need be by the user that Cassandra comes with, who then has a password that is not known.
+# has_cassandra_role: `banter` may log in, and the user that Cassandra comes with may not any more; which is brought about if need be.
 has_cassandra_role() {
-    [[ $(cql banter "$(password)") != *10* ]] || return 0
+    if [[ $(cql banter "$(password)") = *10* && $(cql cassandra cassandra) != *10* ]]; then return; fi
     cql cassandra cassandra "CREATE ROLE IF NOT EXISTS banter WITH SUPERUSER = true AND LOGIN = true AND PASSWORD = '$(password)'" >/dev/null
     [[ $(cql banter "$(password)" "ALTER ROLE cassandra WITH SUPERUSER = false AND LOGIN = false") = *"10 08"* ]]
 }

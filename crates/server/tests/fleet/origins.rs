@@ -58,7 +58,8 @@ async fn answers_are_readable_for_pages_of_the_installation() {
     let body = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{hello}", hello.len());
     let opened = ask(gateway, "POST", "/v1/sessions", PAGE, &body).await;
     assert_eq!((opened.status, header(&opened, "access-control-allow-origin")), (201, Some(PAGE)), "{}", opened.text);
-    let frames = format!("/v1/sessions/{}/frames?after=0", opened.json["session"].as_str().unwrap());
+    // A cursor that was never given is refused at once, where a poll would wait.
+    let frames = format!("/v1/sessions/{}/frames?after=9", opened.json["session"].as_str().unwrap());
     for (origin, readable) in [(PAGE, Some(PAGE)), (FOREIGN, None), ("null", None)] {
         // Refusals too: the page has to know why.
         for path in [frames.as_str(), "/v1/sessions/unknown/frames?after=0", "/health"] {
