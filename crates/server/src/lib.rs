@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod moving;
 pub mod node;
 pub mod notices;
+pub mod origins;
 pub mod presence;
 pub mod rate_limit;
 pub mod readiness;

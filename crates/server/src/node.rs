@@ -17,6 +17,7 @@ use crate::discovery::Discovery;
 use crate::gateway::hub::Hub;
 use crate::metrics::Metrics;
 use crate::notices::Notices;
+use crate::origins::WebOrigins;
 use crate::presence::Presence;
 use crate::rate_limit::RateLimits;
 use crate::readiness::Readiness;
@@ -61,6 +62,8 @@ pub struct Node {
     pub discovery: Discovery,
     /// Does it take new clients?
     pub readiness: Readiness,
+    /// Pages of other origins that may ask.
+    pub web_origins: WebOrigins,
     /// Limits on what can be guessed or flooded.
     pub rate_limits: RateLimits,
     /// Counters.

@@ -33,11 +33,13 @@ use crate::gateway::shards::{self, Shards};
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::notices::{Elsewhere, Notices};
+use crate::origins::WebOrigins;
 use crate::presence::Presence;
 use crate::rate_limit::RateLimits;
 use crate::readiness::Readiness;
 use crate::stores::forwarding::ForwardedQueue;
 use crate::stores::{Closing, Stores};
+use crate::web_app::Policy;
 use crate::worker::following::Following;
 use crate::{api, descriptors, listener, web_app};
 
@@ -58,6 +60,7 @@ pub struct Server {
     feed: Option<Arc<dyn Feed>>,
     fleet: Option<Fleet>,
     roles: Roles,
+    gateway_origins: Vec<String>,
     drain: Duration,
     closing: Box<dyn Closing>,
     listener: TcpListener,
@@ -109,7 +112,10 @@ impl Server {
         let relations = Arc::new(Relations::new(directory.clone()));
         let removed_devices = Arc::new(RemovedDevices::load(&*directory, clock::now()).await?);
         let fleet = match (sessions, internal) {
-            (Some(sessions), Some(listener)) => Some(Fleet::new(sessions, cluster.clone(), &key, metrics.clone(), listener)),
+            (Some(sessions), Some(listener)) => {
+                let tls = options.internal.and_then(|internal| internal.tls);
+                Some(Fleet::new(sessions, cluster.clone(), &key, metrics.clone(), listener, tls))
+            }
             (None, _) => None,
             (Some(_), None) => return Err(ServeError::NoInternalAddress),
         };
@@ -146,6 +152,7 @@ impl Server {
             discovery: Discovery::new(cluster.members(), Places::new(options.place_headers.clone(), addresses)),
             cluster,
             readiness: Readiness::default(),
+            web_origins: WebOrigins::new(&options.web_origins, &options.client_url),
             rate_limits: RateLimits::new(&options.rate_limits),
             metrics,
         });
@@ -154,18 +161,8 @@ impl Server {
         let listen = |source| ServeError::Listen { address: options.listen, source };
         let listener = listener::bind(options.listen).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        Ok(Server {
-            node,
-            gateway,
-            assignment,
-            feed,
-            fleet,
-            roles: options.roles,
-            drain: options.drain,
-            closing,
-            listener,
-            address,
-        })
+        let (roles, drain, gateway_origins) = (options.roles, options.drain, options.gateway_origins);
+        Ok(Server { node, gateway, assignment, feed, fleet, roles, gateway_origins, drain, closing, listener, address })
     }
 
     /// Where it listens.
@@ -176,7 +173,7 @@ impl Server {
     /// Serves until `stop` is done, then takes everything down in order: no new sessions, devices told, the queue drained, all
     /// of it on disk.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Server { node, gateway, assignment, feed, fleet, roles, drain, closing, listener, .. } = self;
+        let Server { node, gateway, assignment, feed, fleet, roles, gateway_origins, drain, closing, listener, .. } = self;
         let delivery = match &fleet {
             Some(fleet) => fleet.delivery(gateway.clone()),
             None => gateway.clone(),
@@ -198,7 +195,7 @@ impl Server {
         };
         node.presence.ready(READY_WITHIN).await;
         let mut listening = JoinSet::new();
-        let app = app(&node, &gateway, roles);
+        let app = app(&node, &gateway, roles, gateway_origins);
         listening.spawn(listener::serve(listener, app, node.metrics.clone(), shards::http_room(descriptors::limit())));
         background.spawn(gateway.clone().sweep());
         background.spawn(node.presence.clone().run());
@@ -260,9 +257,9 @@ impl Server {
 }
 
 /// What clients are answered, by what the node does.
-fn app(node: &Arc<Node>, gateway: &Arc<Gateway>, roles: Roles) -> Router {
+fn app(node: &Arc<Node>, gateway: &Arc<Gateway>, roles: Roles, gateway_origins: Vec<String>) -> Router {
     let mut routes = match roles.has(Role::Api) {
-        true => api::routes(node).merge(web_app::routes()),
+        true => api::routes(node).merge(web_app::routes(Policy::new(gateway_origins, Some(node.clone())))),
         false => api::operation_routes(node),
     };
     if roles.has(Role::Gateway) {

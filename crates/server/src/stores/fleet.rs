@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use banter_fleet::cassandra::{CassandraHistory, CassandraOptions, ConnectError, Copies, Credentials, Tls};
+use banter_fleet::cassandra::{CassandraHistory, CassandraOptions, ClientCertificate, ConnectError, Copies, Credentials, Tls};
 use banter_fleet::kafka::{
     KafkaConfig, KafkaFeed, KafkaFeedConfig, KafkaQueue, KafkaReaders, KafkaSasl, KafkaSecurity, KafkaTls, SaslMechanism,
     TopicEpoch, TopicPlan, create_topic, examine_topic,
 };
-use banter_fleet::sessions::{RedisOptions, RedisSessions};
-use banter_fleet::zookeeper::{ZooKeeperCredentials, ZooKeeperNode, ZooKeeperOptions};
+use banter_fleet::sessions::{RedisOptions, RedisSessions, RedisTls};
+use banter_fleet::zookeeper::{ZooKeeperCredentials, ZooKeeperNode, ZooKeeperOptions, ZooKeeperTls};
 use banter_store::cluster::{NodeProfile, Role};
 use banter_store::directory::sql::SqlDirectory;
 use banter_store::{Cluster, Feed, PartitionAssignment, StoreError};
@@ -44,7 +44,7 @@ impl Stores {
         let works = profile.roles.has(Role::Worker);
         let kafka = kafka_config(&fleet.queue)?;
         prepare_topics(&kafka, &fleet.queue).await?;
-        let sessions = RedisSessions::new(redis_options(fleet)).map_err(|error| engine_failed("the sessions")(&error))?;
+        let sessions = RedisSessions::new(redis_options(fleet)?).map_err(|error| engine_failed("the sessions")(&error))?;
         let cassandra = cassandra_options(fleet);
         let connected = CassandraHistory::connect(&cassandra).await;
         // Last, for from now on others count with this node; but who makes the tables is decided among the members.
@@ -149,10 +149,10 @@ pub(crate) fn kafka_config(queue: &Queue) -> Result<KafkaConfig, ConfigError> {
             return Err(ConfigError::Contradiction(message.to_owned()));
         }
     };
-    let authorities = Some(queue.tls_ca.clone()).filter(|path| !path.as_os_str().is_empty());
+    let (authorities, identity) = (queue.tls().authority(), queue.tls().identity());
     let sasl = KafkaSasl { mechanism, user: queue.username.clone(), password: queue.password.clone() };
     let security = KafkaSecurity {
-        tls: queue.security.ends_with("ssl").then_some(KafkaTls { authorities, identity: None }),
+        tls: queue.security.ends_with("ssl").then_some(KafkaTls { authorities, identity }),
         sasl: queue.security.starts_with("sasl").then_some(sasl),
     };
     Ok(KafkaConfig {
@@ -173,15 +173,8 @@ fn feed(kafka: &KafkaConfig, queue: &Queue) -> Result<KafkaFeed, ServeError> {
 /// How Cassandra is reached.
 pub(crate) fn cassandra_options(fleet: &Fleet) -> CassandraOptions {
     let history = &fleet.history;
-    let tls = match history.tls_ca.as_os_str().is_empty() {
-        true => None,
-        false => Some(Tls {
-            authorities: history.tls_ca.clone(),
-            client: None,
-            // Nodes are reached at their IP addresses, which their certificates seldom name.
-            names_checked: false,
-        }),
-    };
+    let client = history.tls().identity().map(|(chain, key)| ClientCertificate { chain, key });
+    let tls = history.tls().authority().map(|authorities| Tls { authorities, client, names_checked: history.tls_names });
     let credentials = Credentials { user: history.username.clone(), password: history.password.clone() };
     CassandraOptions {
         keyspace: history.keyspace.clone(),
@@ -194,15 +187,20 @@ pub(crate) fn cassandra_options(fleet: &Fleet) -> CassandraOptions {
 }
 
 /// How Redis is reached.
-fn redis_options(fleet: &Fleet) -> RedisOptions {
-    let urls = fleet.sessions.url.clone();
-    RedisOptions { cluster: urls.len() > 1, urls, ..RedisOptions::new("") }
+///
+/// # Errors
+/// When a file of its links cannot be read.
+pub(crate) fn redis_options(fleet: &Fleet) -> Result<RedisOptions, ConfigError> {
+    let (urls, files) = (fleet.sessions.url.clone(), fleet.sessions.tls());
+    let (authority, identity) = (files.read_authority()?, files.read_identity()?);
+    let tls = (authority.is_some() || identity.is_some()).then_some(RedisTls { authority, identity });
+    Ok(RedisOptions { cluster: urls.len() > 1, urls, tls, ..RedisOptions::new("") })
 }
 
 /// How ZooKeeper is reached.
 ///
 /// # Errors
-/// When the credentials are none.
+/// When the credentials are none, or a file of its links cannot be read.
 pub(crate) fn zookeeper_options(fleet: &Fleet) -> Result<ZooKeeperOptions, ConfigError> {
     let cluster = &fleet.cluster;
     let credentials = match cluster.credentials.split_once(':') {
@@ -210,7 +208,10 @@ pub(crate) fn zookeeper_options(fleet: &Fleet) -> Result<ZooKeeperOptions, Confi
         None if cluster.credentials.is_empty() => None,
         None => return Err(ConfigError::Contradiction("`cluster.credentials` is user:password".to_owned())),
     };
+    let identity = cluster.tls().read_identity()?;
+    let tls = cluster.tls().read_authority()?.map(|authority| ZooKeeperTls { authority, identity });
     Ok(ZooKeeperOptions {
+        tls,
         root: cluster.root.clone(),
         session_timeout: Duration::from_millis(cluster.session_timeout_ms),
         credentials,

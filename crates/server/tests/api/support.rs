@@ -123,6 +123,7 @@ impl World {
             cluster: Arc::new(EmbeddedCluster::new().join(profile).unwrap()),
             discovery: banter_server::discovery::Discovery::default(),
             readiness: banter_server::readiness::Readiness::default(),
+            web_origins: Default::default(),
             rate_limits: RateLimits::new(&limits),
             metrics: metrics.clone(),
         });

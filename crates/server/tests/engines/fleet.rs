@@ -79,7 +79,7 @@ impl Fleet {
             directory: Some(DirectoryAt { url: named("POSTGRES")? }),
             history: Some(history),
             queue: Some(queue),
-            sessions: Some(Sessions { url: vec![named("REDIS")?] }),
+            sessions: Some(Sessions { url: vec![named("REDIS")?], ..Sessions::default() }),
             cluster: Some(Cluster {
                 servers: vec![named("ZOOKEEPER")?],
                 root: format!("/{}", own("banter", mark)),
@@ -97,7 +97,7 @@ impl Fleet {
         options.rate_limits = RateLimitConfig::unlimited();
         options.frame_rate = FrameRate::UNLIMITED;
         options.roles = roles.iter().copied().collect();
-        options.internal = Some(Internal { listen: "127.0.0.1:0".parse().unwrap(), address: String::new() });
+        options.internal = Some(Internal { listen: "127.0.0.1:0".parse().unwrap(), address: String::new(), tls: None });
         let fleet = self.config.fleet().unwrap().unwrap();
         let server = Server::over(options, |profile| Stores::fleet(&self.config, &fleet, profile)).await.unwrap();
         let (stop, stopped) = oneshot::channel::<()>();

@@ -45,9 +45,7 @@ impl SqlDirectory {
     /// Connects to the PostgreSQL database that `url` names (`postgres://user:password@host/database`), and brings its schema
     /// up to date. Several nodes may do so at once.
     pub async fn connect(url: &str) -> Result<Self, DirectoryError> {
-        if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-            return Err(DirectoryError::Failed("the URL of the directory begins with postgres://".into()));
-        }
+        check_url(url)?;
         install_default_drivers();
         // By a connection of its own: a migration may take longer than a query may.
         let mut connection = AnyConnection::connect(url).await?;
@@ -64,11 +62,31 @@ impl SqlDirectory {
         self.writer.counters()
     }
 
+    /// Logs in at the PostgreSQL database that `url` names, and changes nothing.
+    ///
+    /// # Errors
+    /// When it cannot be reached as the URL wants it (`sslmode` says how), or lets nobody in by that name.
+    pub async fn reach(url: &str) -> Result<(), DirectoryError> {
+        check_url(url)?;
+        install_default_drivers();
+        let mut connection = AnyConnection::connect(url).await?;
+        connection.execute("SELECT 1").await?;
+        connection.close().await?;
+        Ok(())
+    }
+
     /// Waits for what is under way and closes all connections. Later calls fail.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+fn check_url(url: &str) -> Result<(), DirectoryError> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(());
+    }
+    Err(DirectoryError::Failed("the URL of the directory begins with postgres://".into()))
 }
 
 /// Opens the database once, makes it if it does not exist, and reads its schema. A pool would try again and again to
