@@ -30,7 +30,9 @@ fn engine() -> Option<String> {
 fn options(servers: &str) -> ZooKeeperOptions {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let root = format!("/banter-test-{}-{}-{}", std::process::id(), now(), NEXT.fetch_add(1, Ordering::Relaxed));
-    ZooKeeperOptions { root, session_timeout: Duration::from_secs(2), ..ZooKeeperOptions::new(servers) }
+    // Few ids ahead: so that running out of them, and waiting for those of others, can be seen.
+    let (session_timeout, ids_ahead) = (Duration::from_secs(2), Duration::from_secs(1));
+    ZooKeeperOptions { root, session_timeout, ids_ahead, ..ZooKeeperOptions::new(servers) }
 }
 
 fn now() -> u64 {
@@ -97,7 +99,28 @@ async fn a_short_cut_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_was_taken_for_dead_stops_giving_out_ids_and_joins_again() {
+async fn ids_go_on_without_zookeeper() {
+    let Some(engine) = engine() else { return };
+    let link = Proxy::to(&engine).await;
+    let direct = options(&engine);
+    let ids_ahead = ZooKeeperOptions::new(&engine).ids_ahead;
+    let through = ZooKeeperOptions { servers: link.address(), ids_ahead, ..direct.clone() };
+    let (node, other) = (join(&through, "node:1").await, join(&direct, "other:1").await);
+    see(&node, "both", |members| members.len() == 2).await;
+    some_ids(&node).await;
+    link.cut();
+    see(&other, "its session is over", |members| members.len() == 1).await;
+    let time = now();
+    assert!(node.id_floor().until(time) > time, "no ids while ZooKeeper is away");
+    link.mend();
+    stands(&node, "held again", |standing| standing.lease == Lease::Held).await;
+    // Those of the life before are reserved already: a new life of the same process does not wait for them.
+    let time = now();
+    assert!(node.id_floor().until(time) > time && node.id_floor().after() < time);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_taken_for_dead_gives_out_what_it_reserved_and_joins_again() {
     let Some(engine) = engine() else { return };
     let link = Proxy::to(&engine).await;
     let direct = options(&engine);
@@ -111,7 +134,7 @@ async fn a_node_that_was_taken_for_dead_stops_giving_out_ids_and_joins_again() {
     see(&other, "it is gone", |members| members.len() == 1).await;
     let time = now();
     let until = node.id_floor().until(time);
-    assert!(until >= ids_until && until < time, "ids go on after the session: {until} at {time}");
+    assert!(until >= ids_until && until < time, "ids go on beyond what was reserved: {until} at {time}");
     assert_eq!(node.members().borrow().len(), 2, "the last known members stay");
     sleep(Duration::from_secs(3)).await;
     assert_eq!((node.members().borrow().len(), node.standing().borrow().lease), (2, Lease::InDoubt));

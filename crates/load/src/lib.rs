@@ -1,4 +1,4 @@
-//! What a server carries, and what it keeps when it dies. The binary `banter-load` measures; [`chaos`] kills, and [`checker`] verifies
+//! What a server carries, and what it keeps when it dies. The binary `banter-load` measures; [`chaos`] and [`faults`] kill, and [`checker`] verifies
 //! what is left, in the tests too.
 
 pub mod capacity;
@@ -6,10 +6,12 @@ pub mod chaos;
 pub mod checker;
 pub mod counters;
 pub mod crowd;
+pub mod faults;
 pub mod fleet;
 pub mod groups;
 pub mod history;
 pub mod idle;
+pub mod journalled;
 pub mod kernel_memory;
 pub mod mixed;
 pub mod pairs;

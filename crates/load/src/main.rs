@@ -3,7 +3,7 @@
 
 use banter_load::mixed::{self, growth};
 use banter_load::record::{self, Record};
-use banter_load::{Common, capacity, chaos, fleet, groups, history, idle, pairs, relay, simulate, soak, storm};
+use banter_load::{Common, capacity, chaos, faults, fleet, groups, history, idle, pairs, relay, simulate, soak, storm};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// The server has it too, and the relay that it is compared with is this program.
@@ -43,6 +43,8 @@ enum Command {
     Storm(storm::Storm),
     /// Kills the server again and again while devices write, then checks that nothing acknowledged is lost.
     Chaos(chaos::Chaos),
+    /// Kills and stops each role and engine of a running fleet in turn, measures how long people notice, then checks like `chaos`.
+    Faults(faults::Faults),
     /// Simulates the workers of a fleet, with everything that can happen to them: does a replay do no harm?
     Simulate(simulate::Simulate),
     /// Computes docs/capacity.md from the files of runs.
@@ -73,6 +75,7 @@ fn main() -> anyhow::Result<()> {
             Command::History(history) => history.run(common).await,
             Command::Storm(storm) => storm.run(common).await,
             Command::Chaos(chaos) => chaos.run(common).await,
+            Command::Faults(faults) => faults.run(common).await,
             Command::Simulate(simulate) => simulate.run(),
             Command::Capacity(capacity) => capacity.run(),
             Command::RelayProcess(process) => process.run().await,

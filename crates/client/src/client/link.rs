@@ -70,6 +70,9 @@ impl Task {
         if closed.is_signed_out() {
             return self.signed_out(closed.message);
         }
+        if let Some(dialer) = self.dialer.as_mut().filter(|_| closed.silent) {
+            dialer.pass_over();
+        }
         let going_away = closed.code == Some(close_code::GOING_AWAY);
         if lasted || going_away {
             self.backoff.reset();

@@ -58,6 +58,12 @@ impl Dialer {
         result
     }
 
+    /// The server that is tried now fell silent: the next one is tried first, for a connection to one that hangs comes about and then
+    /// says nothing.
+    pub fn pass_over(&mut self) {
+        self.at = (self.at + 1) % self.servers.len();
+    }
+
     /// An upgrade got through: the next session is tried by WebSocket. Something between may still cut it before `welcome`, so one
     /// more failure is enough for long polling.
     pub fn use_websocket(&mut self) {
@@ -127,7 +133,7 @@ impl Dialer {
         match Polling::connect(api.http().clone(), self.server(), first).await {
             Ok(polling) => welcomed(Connection::Polling(Box::new(polling))).await,
             Err(error) if matches!(error.code.as_str(), "token_expired" | "unauthenticated") => {
-                Err(Closed { code: Some(close_code::UNAUTHENTICATED), message: error.message })
+                Err(Closed::by_server(close_code::UNAUTHENTICATED, error.message))
             }
             Err(error) => Err(Closed::broken(error)),
         }

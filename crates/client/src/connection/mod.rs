@@ -6,7 +6,9 @@
 
 mod backoff;
 mod dialer;
+mod heard;
 mod polling;
+mod silence;
 mod websocket;
 
 pub use backoff::Backoff;
@@ -43,11 +45,21 @@ pub struct Closed {
     pub code: Option<u16>,
     /// What is known of the reason.
     pub message: String,
+    /// Did the server fall silent? It may hang, and so would the next session with it.
+    pub silent: bool,
 }
 
 impl Closed {
     pub(crate) fn broken(message: impl std::fmt::Display) -> Self {
-        Closed { code: None, message: message.to_string() }
+        Closed { code: None, message: message.to_string(), silent: false }
+    }
+
+    pub(crate) fn silent() -> Self {
+        Closed { silent: true, ..Closed::broken("nothing came for too long") }
+    }
+
+    pub(crate) fn by_server(code: u16, message: impl std::fmt::Display) -> Self {
+        Closed { code: Some(code), ..Closed::broken(message) }
     }
 
     /// Is it the access token?

@@ -89,7 +89,7 @@ impl Polling {
         loop {
             if let Some(frame) = self.incoming.pop_front() {
                 if let ServerFrame::Bye { code, message } = &frame {
-                    self.bye = Some(Closed { code: Some(*code), message: message.clone() });
+                    self.bye = Some(Closed::by_server(*code, message));
                 }
                 return Poll::Ready(Ok(frame));
             }
@@ -156,7 +156,7 @@ fn together(frames: &VecDeque<ClientFrame>) -> usize {
 
 fn closed(error: Error) -> Closed {
     match error.code.as_str() {
-        "token_expired" | "unauthenticated" => Closed { code: Some(close_code::UNAUTHENTICATED), message: error.message },
+        "token_expired" | "unauthenticated" => Closed::by_server(close_code::UNAUTHENTICATED, error.message),
         _ => Closed::broken(error),
     }
 }

@@ -86,8 +86,37 @@ async fn a_silent_server_is_pinged_and_given_up() {
     .await;
     let mut connection = connect(&base, "t").await.unwrap();
     connection.next().await.unwrap();
-    assert_eq!(connection.next().await.unwrap_err().code, None);
+    let closed = connection.next().await.unwrap_err();
+    assert_eq!((closed.code, closed.silent), (None, true));
     pings.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_frame_that_comes_in_pieces_is_no_silence() {
+    let base = serve_pieces(Duration::from_millis(400)).await;
+    let mut connection = connect(&base, "t").await.unwrap();
+    assert_eq!(connection.next().await.unwrap(), welcome(1_000));
+    assert_eq!(connection.next().await.unwrap(), ServerFrame::Resync {}, "it took longer than one and a half heartbeats");
+}
+
+/// A server that sends its welcome at once, and the next frame a few bytes at a time with a pause before each.
+async fn serve_pieces(pause: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+        read(&mut socket).await;
+        socket.send(text(&welcome(1_000))).await.unwrap();
+        let json = serde_json::to_vec(&ServerFrame::Resync {}).unwrap();
+        let frame = [&[0x81, json.len() as u8][..], &json].concat();
+        for piece in frame.chunks(3) {
+            tokio::time::sleep(pause).await;
+            tokio::io::AsyncWriteExt::write_all(socket.get_mut(), piece).await.unwrap();
+        }
+        std::future::pending::<()>().await;
+    });
+    base
 }
 
 fn api(base: &str) -> Api {
@@ -202,6 +231,17 @@ async fn dead_servers_are_no_blocked_websocket() {
     }
     let (connection, _) = dialer.dial(&api, None).await.unwrap();
     assert!(matches!(connection, Connection::WebSocket(_)), "long polling for minutes, though WebSocket gets through");
+}
+
+#[tokio::test]
+async fn a_silent_server_is_passed_over() {
+    let api = api("http://127.0.0.1:1");
+    let servers = ["http://127.0.0.1:2", "http://127.0.0.1:3"].map(|url| banter_protocol::api::ChatServer { url: url.into() });
+    let mut dialer = Dialer::new(&api, &servers);
+    dialer.pass_over();
+    assert_eq!(dialer.server(), servers[1].url);
+    dialer.pass_over();
+    assert_eq!(dialer.server(), servers[0].url);
 }
 
 #[tokio::test]

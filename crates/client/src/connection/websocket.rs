@@ -11,10 +11,13 @@ use banter_protocol::{ClientFrame, ServerFrame};
 use futures_util::{Sink, Stream};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
+use super::heard::{Heard, Hearing};
+use super::silence::{Silence, Verdict};
 use super::{CONNECT, Closed, OUTGOING};
 use crate::Error;
 
@@ -26,12 +29,13 @@ const CLOSE: Duration = Duration::from_secs(2);
 /// See [`super::Connection`].
 #[derive(Debug)]
 pub struct WebSocket {
-    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    stream: WebSocketStream<MaybeTlsStream<Heard>>,
     outgoing: VecDeque<Message>,
     unflushed: bool,
-    heartbeat: Duration,
-    sent_at: Instant,
-    received_at: Instant,
+    hearing: Hearing,
+    /// What was heard when it was last looked.
+    heard: u64,
+    silence: Silence,
     timer: Pin<Box<Sleep>>,
     bye: Option<Closed>,
 }
@@ -39,13 +43,11 @@ pub struct WebSocket {
 impl WebSocket {
     /// Connects to the server at `base` and writes `first` (a `hello` or `resume`).
     pub async fn connect(base: &str, first: &ClientFrame) -> Result<Self, Error> {
-        let stream = upgrade(base).await?;
-        let heartbeat = Duration::from_millis(HEARTBEAT_MS);
-        let now = Instant::now();
-        let timer = Box::pin(sleep_until(now + heartbeat / 2));
+        let (stream, hearing) = upgrade(base).await?;
+        let silence = Silence::new(Duration::from_millis(HEARTBEAT_MS), Instant::now());
+        let timer = Box::pin(sleep_until(silence.look_at()));
         let outgoing = VecDeque::new();
-        let (sent_at, received_at) = (now, now);
-        let mut socket = WebSocket { stream, outgoing, unflushed: false, heartbeat, sent_at, received_at, timer, bye: None };
+        let mut socket = WebSocket { stream, outgoing, unflushed: false, hearing, heard: 0, silence, timer, bye: None };
         socket.send(first)?;
         timeout(CONNECT, socket.flush()).await.map_err(|error| Error::unreachable(base, &error))??;
         Ok(socket)
@@ -53,7 +55,7 @@ impl WebSocket {
 
     /// Does a WebSocket get through to the server at `base`?
     pub async fn probe(base: &str) -> Result<(), Error> {
-        let mut stream = upgrade(base).await?;
+        let (mut stream, _) = upgrade(base).await?;
         // Only the upgrade is of interest.
         let _ = timeout(CLOSE, stream.close(None)).await;
         Ok(())
@@ -64,6 +66,8 @@ impl WebSocket {
             return Err(Closed::broken("too much waits to be written"));
         }
         let text = serde_json::to_string(frame).map_err(Closed::broken)?;
+        // Counts as said, even if it is stuck: otherwise the line would fill with pings.
+        self.silence.said(Instant::now(), text.len(), matches!(frame, ClientFrame::Ping(_)));
         self.outgoing.push_back(Message::text(text));
         Ok(())
     }
@@ -90,12 +94,20 @@ impl WebSocket {
             if let Poll::Ready(Err(closed)) = self.poll_write(context) {
                 return Poll::Ready(Err(self.bye.take().unwrap_or(closed)));
             }
-            if let Poll::Ready(message) = Pin::new(&mut self.stream).poll_next(context) {
-                self.received_at = Instant::now();
+            let read = Pin::new(&mut self.stream).poll_next(context);
+            let heard = self.hearing.bytes();
+            if std::mem::replace(&mut self.heard, heard) != heard {
+                self.silence.heard(Instant::now());
+            }
+            if let Poll::Ready(message) = read {
                 match self.take(message) {
                     Some(result) => return Poll::Ready(result),
                     None => continue,
                 }
+            }
+            let look_at = self.silence.look_at();
+            if look_at < self.timer.deadline() {
+                self.timer.as_mut().reset(look_at);
             }
             if self.timer.as_mut().poll(context).is_pending() {
                 return Poll::Pending;
@@ -115,7 +127,6 @@ impl WebSocket {
                 Poll::Ready(Ok(())) => {
                     let Some(message) = self.outgoing.pop_front() else { break };
                     self.unflushed = true;
-                    self.sent_at = Instant::now();
                     if let Err(error) = Pin::new(&mut self.stream).start_send(message) {
                         return Poll::Ready(Err(Closed::broken(error)));
                     }
@@ -134,20 +145,16 @@ impl WebSocket {
         }
     }
 
-    fn take(
-        &mut self,
-        message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>,
-    ) -> Option<Result<ServerFrame, Closed>> {
+    fn take(&mut self, message: Option<Result<Message, tungstenite::Error>>) -> Option<Result<ServerFrame, Closed>> {
         match message {
             Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
                 Ok(frame) => {
                     match &frame {
                         ServerFrame::Welcome { heartbeat_ms, .. } => {
-                            self.heartbeat = Duration::from_millis((*heartbeat_ms).clamp(1_000, 600_000));
-                            self.timer.as_mut().reset(Instant::now() + self.heartbeat / 2);
+                            self.silence.set_heartbeat(Duration::from_millis((*heartbeat_ms).clamp(1_000, 600_000)));
                         }
                         ServerFrame::Bye { code, message } => {
-                            self.bye = Some(Closed { code: Some(*code), message: message.clone() });
+                            self.bye = Some(Closed::by_server(*code, message));
                         }
                         _ => {}
                     }
@@ -160,7 +167,7 @@ impl WebSocket {
                 }
             },
             Some(Ok(Message::Close(close))) => {
-                let closed = close.map(|close| Closed { code: Some(close.code.into()), message: close.reason.to_string() });
+                let closed = close.map(|close| Closed::by_server(close.code.into(), &close.reason));
                 let by_bye = self.bye.take();
                 Some(Err(closed.or(by_bye).unwrap_or_else(|| Closed::broken("closed without a reason"))))
             }
@@ -174,35 +181,42 @@ impl WebSocket {
         }
     }
 
-    /// Half a heartbeat of own silence: says something. One and a half of the server's: it is gone.
+    /// Says something when it is time to, and finds out whether the server is gone.
     fn beat(&mut self) -> Result<(), Closed> {
-        let now = Instant::now();
-        let dead_at = self.received_at + self.heartbeat * 3 / 2;
-        if now >= dead_at {
-            return Err(Closed::broken("nothing came for too long"));
+        match self.silence.look(Instant::now()) {
+            Verdict::Gone => return Err(Closed::silent()),
+            Verdict::Ping => self.send(&ClientFrame::Ping(banter_protocol::frame::Empty {}))?,
+            Verdict::Fine => {}
         }
-        if now >= self.sent_at + self.heartbeat / 2 {
-            self.send(&ClientFrame::Ping(banter_protocol::frame::Empty {}))?;
-            // Counts as said, even if it is stuck: otherwise the line would fill with pings.
-            self.sent_at = now;
-        }
-        self.timer.as_mut().reset(dead_at.min(self.sent_at + self.heartbeat / 2));
+        self.timer.as_mut().reset(self.silence.look_at());
         Ok(())
     }
 }
 
-async fn upgrade(base: &str) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Error> {
+async fn upgrade(base: &str) -> Result<(WebSocketStream<MaybeTlsStream<Heard>>, Hearing), Error> {
     crate::api::install_provider();
     let base = crate::api::base_of(base)?;
+    match timeout(CONNECT, try_upgrade(&base)).await {
+        Ok(Ok(upgraded)) => Ok(upgraded),
+        Ok(Err(error)) => Err(Error::unreachable(&base, &error)),
+        Err(error) => Err(Error::unreachable(&base, &error)),
+    }
+}
+
+async fn try_upgrade(base: &str) -> Result<(WebSocketStream<MaybeTlsStream<Heard>>, Hearing), tungstenite::Error> {
     // http becomes ws, https wss.
-    let url = format!("ws{}{SOCKET_PATH}", &base[4..]);
+    let request = format!("ws{}{SOCKET_PATH}", &base[4..]).into_client_request()?;
+    let uri = request.uri();
+    // An IPv6 address has brackets in an address bar, and none in a socket's.
+    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let port = uri.port_u16().unwrap_or(if base.starts_with("https") { 443 } else { 80 });
+    let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    let (stream, hearing) = Heard::new(stream);
     let config = WebSocketConfig::default()
         .read_buffer_size(16 << 10)
         .max_message_size(Some(INCOMING_BYTES))
         .max_frame_size(Some(INCOMING_BYTES));
-    let no_delay = true;
-    let connected = timeout(CONNECT, connect_async_with_config(url, Some(config), no_delay)).await;
-    let connected = connected.map_err(|error| Error::unreachable(&base, &error))?;
-    let (stream, _) = connected.map_err(|error| Error::unreachable(&base, &error))?;
-    Ok(stream)
+    let (stream, _) = client_async_tls_with_config(request, stream, Some(config), None).await?;
+    Ok((stream, hearing))
 }

@@ -71,7 +71,7 @@ impl KafkaConfig {
             give_up_after: None,
             prefetch_bytes: 64 << 20,
             fetch_wait: Duration::from_millis(100),
-            session_timeout: Duration::from_secs(10),
+            session_timeout: Duration::from_secs(6),
             handover: Duration::from_secs(2),
             figures_every: Duration::from_secs(5),
         }
@@ -87,6 +87,7 @@ impl KafkaConfig {
             .set("allow.auto.create.topics", "false")
             .set("socket.keepalive.enable", "true")
             .set("reconnect.backoff.max.ms", "1000")
+            .set("socket.timeout.ms", ANSWERED_WITHIN.as_millis().to_string())
             .set("message.max.bytes", MESSAGE_BYTES.to_string())
             .set("topic.metadata.refresh.interval.ms", "30000");
         self.security.set(&mut client);
@@ -137,6 +138,9 @@ impl KafkaConfig {
     }
 }
 
+/// A broker that does not answer within this time is given up, and what it was asked goes to the leader there is by then: a broker that hangs
+/// keeps its connections, and the default of a minute would hold up everything that it led. What it had done already is not done twice.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(6);
 /// Most bytes of one command, with room to spare: a text has at most 400,000, and as many places where somebody is named as its limits allow.
 pub(super) const MESSAGE_BYTES: usize = 1_000_000;
 /// Bytes that are asked for of one partition at a time.

@@ -23,6 +23,9 @@ use zookeeper_client::{Acls, Client, Connector, Error, SessionInfo, TlsOptions};
 pub use node::ZooKeeperNode;
 pub use stopped::{StoppedCluster, StoppedError};
 
+/// How long ids are given out without ZooKeeper: longer than it takes to bring it back.
+const IDS_AHEAD: Duration = Duration::from_secs(600);
+
 /// How ZooKeeper is reached. Every request is answered or fails within about 1.4 times the session timeout.
 #[derive(Clone)]
 pub struct ZooKeeperOptions {
@@ -32,6 +35,9 @@ pub struct ZooKeeperOptions {
     pub root: String,
     /// The time after which a node that is not heard of is dead; at least 2 s, and what the servers allow.
     pub session_timeout: Duration,
+    /// For how long ahead a node reserves ids: it gives them out for so long while ZooKeeper is away. Whoever takes over the number of a node
+    /// that died waits for as long, but takes one that was never used, or not lately, before.
+    pub ids_ahead: Duration,
     /// Links are encrypted.
     pub tls: Option<ZooKeeperTls>,
     /// The nodes may be read and written with this user only (scheme `digest`).
@@ -57,10 +63,10 @@ pub struct ZooKeeperCredentials {
 }
 
 impl ZooKeeperOptions {
-    /// The defaults: below `/banter`, dead after 10 seconds, links in plain text, no user.
+    /// The defaults: below `/banter`, dead after 10 seconds, ids for ten minutes, links in plain text, no user.
     pub fn new(servers: impl Into<String>) -> Self {
         let (root, session_timeout) = ("/banter".to_owned(), Duration::from_secs(10));
-        ZooKeeperOptions { servers: servers.into(), root, session_timeout, tls: None, credentials: None }
+        ZooKeeperOptions { servers: servers.into(), root, session_timeout, ids_ahead: IDS_AHEAD, tls: None, credentials: None }
     }
 
     fn acls(&self) -> Acls<'static> {

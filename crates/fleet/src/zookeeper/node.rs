@@ -32,8 +32,7 @@ const EVENTS_AT_ONCE: usize = 1024;
 
 /// A member of a cluster on ZooKeeper.
 ///
-/// While ZooKeeper is away the last known members stay, the lease is in doubt, and ids go on for half the session timeout at most. If
-/// it comes back in time everything is as it was; if the session ended, the node joins again under its number, in a new life.
+/// While ZooKeeper is away the last known members stay, the lease is in doubt, and ids go on as far as they were reserved. If it comes back in time everything is as it was; if the session ended, the node joins again under its number, in a new life.
 #[derive(Debug)]
 pub struct ZooKeeperNode {
     shared: Arc<Shared>,
@@ -217,7 +216,7 @@ impl Shared {
         let mut watcher = client.watch(&path, AddWatchMode::PersistentRecursive).await?;
         let mut listing = self.enter(options, client, claim).await?;
         let mut told = Told { condition: None, at: Instant::now() };
-        let mut renewal = interval(client.session_timeout() / 6);
+        let mut renewal = interval(options.ids_ahead / 3);
         renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let load_due = told.load_due(*self.condition.lock(), self.profile.capacity);

@@ -1,7 +1,7 @@
 //! Taking a number, and keeping it.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use banter_model::Millis;
 use banter_model::snowflake::NODES;
@@ -82,9 +82,9 @@ fn ephemeral(options: &ZooKeeperOptions) -> CreateOptions<'static> {
     CreateMode::Ephemeral.with_acls(options.acls())
 }
 
-/// For how long ahead ids are reserved: they stop well before the session can be over.
-pub(super) fn reserved_ms(session_timeout: Duration) -> u64 {
-    u64::try_from(session_timeout.as_millis()).unwrap_or(u64::MAX) / 2
+/// For how long ahead ids are reserved.
+fn reserved_ms(options: &ZooKeeperOptions) -> u64 {
+    u64::try_from(options.ids_ahead.as_millis()).unwrap_or(u64::MAX >> 1)
 }
 
 /// Takes a number: one that was never used, or else the one that is unused for longest.
@@ -137,7 +137,7 @@ async fn take(
 ) -> Result<Claim, Unclaimed> {
     let before = found.as_ref().map_or(Kept { incarnation: 0, ids_until: 0 }, |(kept, _)| *kept);
     let incarnation = now().max(before.incarnation + 1);
-    let until = before.ids_until.max(now() + reserved_ms(client.session_timeout()));
+    let until = before.ids_until.max(now() + reserved_ms(options));
     let kept = Kept { incarnation, ids_until: until };
     let member =
         Member { node: NodeIncarnation { number, incarnation }, profile: profile.clone(), condition: Condition::default() };
@@ -222,7 +222,7 @@ impl Claim {
         }
         let incarnation = self.ours.iter().copied().max().map_or(0, |last| last + 1).max(now());
         self.ours.push(incarnation);
-        let until = self.until.max(now() + reserved_ms(client.session_timeout()));
+        let until = self.until.max(now() + reserved_ms(options));
         let kept = Kept { incarnation, ids_until: until };
         let member = Member { node: NodeIncarnation { number, incarnation }, profile: profile.clone(), condition };
         let version = entry.map(|(_, stat)| stat.version);
@@ -243,7 +243,7 @@ impl Claim {
     /// # Errors
     /// [`Unclaimed::Taken`] if somebody else has the number, or an answer was lost: [`Claim::renew`] tells.
     pub(super) async fn raise(&mut self, client: &Client, options: &ZooKeeperOptions, now: Millis) -> Result<(), Unclaimed> {
-        let until = self.until.max(now + reserved_ms(client.session_timeout()));
+        let until = self.until.max(now + reserved_ms(options));
         let kept = Kept { incarnation: self.node.incarnation, ids_until: until };
         match client.set_data(&kept_path(options, self.node.number), &json(&kept), Some(self.version)).await {
             Ok(stat) => {

@@ -2,46 +2,34 @@
 //! too, and the network between them may be faulty. Then everything settles, and the [checker](crate::checker) compares what every
 //! device was told and promised with what stands.
 
-mod device;
 mod report;
-mod settle;
 mod victim;
-mod writer;
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use banter_client::{Place, Profile};
-use banter_model::{ConversationId, UserId};
-use banter_protocol::api::{Login, SignUp};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
-use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Map, Value};
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::Common;
 use crate::checker::{Record, Violation, check};
+use crate::journalled::device::{Order, Shared};
+use crate::journalled::people::{Cast, People};
+use crate::journalled::times::What;
+use crate::journalled::{JOURNALS, journals, say, settle};
 use crate::proxy::Proxy;
 use crate::server::binary;
-use device::{Device, Life, Order, Shared};
 use victim::Victim;
-use writer::Writing;
 
-/// The password of everybody in a run.
-const PASSWORD: &str = "only for this run";
 /// The longest that a server lives that is killed while it starts.
 const STARTING_MS: u64 = 120;
-/// How long a group is tried to be made.
-const GROUP: Duration = Duration::from_secs(60);
 
 /// Kills the server again and again while devices write, then checks that nothing acknowledged is lost.
 #[derive(Args, Clone, Debug)]
@@ -110,14 +98,14 @@ struct Run {
     victim: Victim,
     proxy: Option<Proxy>,
     shared: Arc<Shared>,
-    devices: Vec<Device>,
+    people: People,
     kills: usize,
     device_kills: usize,
     duplicates: u64,
     /// Milliseconds from the start of a server to its first acknowledgement.
     to_first_answer: Vec<u64>,
-    /// When the server that runs was started, in milliseconds from the beginning.
-    started: Option<u64>,
+    /// When the server that runs was started, and was ready, in milliseconds from the beginning.
+    started: Option<(u64, u64)>,
 }
 
 impl Chaos {
@@ -136,7 +124,7 @@ impl Chaos {
             "at least two users with a device and a rate are needed"
         );
         let seed = self.seed.unwrap_or_else(|| rand::rng().random());
-        report::say(&format!("seed {seed}: {self:?}"));
+        say(&format!("seed {seed}: {self:?}"));
         let folder = match &common.folder {
             Some(folder) => tempfile::tempdir_in(folder)?,
             None => tempfile::tempdir()?,
@@ -147,21 +135,22 @@ impl Chaos {
         let proxy =
             if self.proxy || self.polling_only { Some(Proxy::start(server, seed, self.polling_only).await?) } else { None };
         let base = proxy.as_ref().map_or(server, |proxy| proxy.address);
-        let shared = Arc::new(Shared {
-            began: Instant::now(),
-            writing: AtomicBool::new(false),
-            first_acknowledged: AtomicU64::new(1),
-            websockets: AtomicU64::new(0),
-            pollings: AtomicU64::new(0),
-        });
-        let devices = devices(self, seed, folder.path(), base, &shared).await?;
+        let shared = Arc::new(Shared::default());
+        let cast = Cast {
+            handles: "user".to_owned(),
+            users: self.users,
+            devices_per_user: self.devices_per_user,
+            rate: self.rate,
+            seed,
+        };
+        let people = People::sign_up(cast, folder.path(), &format!("http://{base}"), &shared).await?;
         let mut run = Run {
             options: self.clone(),
             random: StdRng::seed_from_u64(seed),
             victim,
             proxy,
             shared,
-            devices,
+            people,
             kills: 0,
             device_kills: 0,
             duplicates: 0,
@@ -169,11 +158,11 @@ impl Chaos {
             started: None,
         };
         let result = run.all(seed, server).await;
-        run.devices.iter().for_each(|device| device.order(Order::End));
+        run.people.order_all(|| Order::End);
         match result {
             Ok((mut outcome, record)) => {
                 if !outcome.violations.is_empty() {
-                    std::fs::write(folder.path().join(report::JOURNALS), report::journals(&record, &outcome.violations))?;
+                    std::fs::write(folder.path().join(JOURNALS), journals(&record, &outcome.violations))?;
                     outcome.kept = Some(folder.keep());
                 }
                 Ok(outcome)
@@ -187,55 +176,14 @@ impl Chaos {
     }
 }
 
-/// Makes the users and their devices. All devices are logged in before anything is written, so that each follows everything.
-async fn devices(options: &Chaos, seed: u64, folder: &Path, base: SocketAddr, shared: &Arc<Shared>) -> Result<Vec<Device>> {
-    let base = format!("http://{base}");
-    let interval = Duration::from_secs_f64((options.users * options.devices_per_user) as f64 / options.rate);
-    let mut tasks = JoinSet::new();
-    for user in 0..options.users {
-        let (base, folder, shared, count) = (base.clone(), folder.to_owned(), shared.clone(), options.devices_per_user);
-        tasks.spawn(async move {
-            let mut lives = Vec::new();
-            for number in 0..count {
-                let (handle, place) = (format!("user{user}"), folder.join(format!("device-{user}-{number}")));
-                let (home, password) = (Place::Folder(place.clone()), PASSWORD.to_owned());
-                let profile = if number == 0 {
-                    Profile::sign_up(home, &base, &SignUp { handle, password, display_name: None, device_name: None }).await?
-                } else {
-                    Profile::log_in(home, &base, &Login { handle, password, device_name: None }).await?
-                };
-                profile.store().close().await;
-                let account = profile.account();
-                let random = seed ^ ((user * count + number) as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-                lives.push(Life {
-                    user: account.user,
-                    device: account.device,
-                    name: format!("u{user}d{number}"),
-                    folder: place,
-                    journal: Mutex::new(Vec::new()),
-                    writing: Mutex::new(Writing::new(random, interval)),
-                    shared: shared.clone(),
-                });
-            }
-            anyhow::Ok((user, lives))
-        });
-    }
-    let mut made = Vec::new();
-    while let Some(lives) = tasks.join_next().await {
-        made.push(lives??);
-    }
-    made.sort_by_key(|(user, _)| *user);
-    made.into_iter().flat_map(|(_, lives)| lives).map(|life| Device::start(Arc::new(life))).collect()
-}
-
 impl Run {
     async fn all(&mut self, seed: u64, server: SocketAddr) -> Result<(Outcome, Record)> {
-        settle::wait_synced(&self.devices).await?;
-        self.begin_direct();
+        settle::wait_synced(&self.people.devices).await?;
+        self.people.begin_direct();
         // One group is there from the beginning; the others are made while servers die.
         let mut groups = 0;
         if self.options.groups > 0 {
-            self.make_group(groups).await?;
+            self.people.make_group(groups, &mut self.random).await?;
             groups += 1;
         }
         if let Some(proxy) = &self.proxy {
@@ -246,7 +194,7 @@ impl Run {
             self.live_a_while().await?;
             self.kill().await?;
             if groups < self.options.groups {
-                self.make_group(groups).await?;
+                self.people.make_group(groups, &mut self.random).await?;
                 groups += 1;
             }
         }
@@ -256,63 +204,12 @@ impl Run {
             proxy.set_faulty(false);
         }
         self.note_first_answer();
-        let views = settle::settle(&self.devices, self.options.users, server).await?;
+        let views = settle::settle(&self.people, &format!("http://{server}")).await?;
         self.duplicates += self.victim.counter("banter_duplicates_total").await.unwrap_or(0);
-        let mut record = Record { devices: Vec::new(), views };
-        for device in &self.devices {
-            record.devices.push(device.record(device.contents().await?));
-        }
+        let record = self.people.record(views).await?;
         let violations = check(&record);
         let figures = self.figures(&record);
         Ok((Outcome { seed, violations, figures, kept: None }, record))
-    }
-
-    /// Everybody writes to the next two.
-    fn begin_direct(&self) {
-        let users: Vec<UserId> =
-            self.devices.iter().step_by(self.options.devices_per_user).map(|device| device.life.user).collect();
-        let mut pairs = BTreeSet::new();
-        for (index, user) in users.iter().enumerate() {
-            pairs.extend((1..=2).filter_map(|step| ConversationId::direct(*user, users[(index + step) % users.len()])));
-        }
-        for conversation in pairs {
-            for device in self.devices.iter().filter(|device| conversation.peer_of(device.life.user).is_some()) {
-                device.order(Order::Join(conversation));
-            }
-        }
-    }
-
-    async fn make_group(&mut self, number: usize) -> Result<()> {
-        let count = self.options.users;
-        let owner = self.random.random_range(0..count);
-        let mut members: BTreeSet<UserId> = BTreeSet::new();
-        let most = if number == 0 { count } else { self.random.random_range(1..count) };
-        for _ in 0..most * 2 {
-            let user = self.random.random_range(0..count);
-            members.insert(self.devices[user * self.options.devices_per_user].life.user);
-        }
-        let maker = &self.devices[owner * self.options.devices_per_user];
-        members.remove(&maker.life.user);
-        let (title, members): (_, Vec<UserId>) = (format!("group {number}"), members.into_iter().collect());
-        let earlier_history = self.random.random_bool(0.5);
-        let began = Instant::now();
-        let conversation = loop {
-            let (reply, answer) = oneshot::channel();
-            maker.order(Order::Group { title: title.clone(), members: members.clone(), earlier_history, reply });
-            match answer.await {
-                Ok(Ok(conversation)) => break conversation,
-                Ok(Err(error)) if !error.is_transient() => bail!("a group cannot be made: {error}"),
-                // No answer, or the device was killed: the same key makes the same group.
-                _ => ensure!(began.elapsed() < GROUP, "waiting for a group to be made"),
-            }
-            sleep(Duration::from_millis(50)).await;
-        };
-        for device in
-            self.devices.iter().filter(|device| device.life.user == maker.life.user || members.contains(&device.life.user))
-        {
-            device.order(Order::Join(conversation));
-        }
-        Ok(())
     }
 
     /// Lets the server live for a random time, and kills devices meanwhile.
@@ -322,7 +219,7 @@ impl Run {
         for part in 0..parts {
             sleep(Duration::from_secs_f64(whole / f64::from(parts))).await;
             if part > 0 || self.random.random_bool(0.5) {
-                let device = &self.devices[self.random.random_range(0..self.devices.len())];
+                let device = &self.people.devices[self.random.random_range(0..self.people.devices.len())];
                 device.order(if self.random.random_bool(0.5) { Order::Kill } else { Order::Drop });
                 self.device_kills += 1;
             }
@@ -343,22 +240,18 @@ impl Run {
             self.kills += 1;
         }
         sleep(Duration::from_millis(self.random.random_range(0..300))).await;
-        let started = self.shared.began.elapsed().as_millis() as u64;
+        let started = self.shared.now();
         self.victim.spawn()?;
         self.victim.ready().await.with_context(|| format!("after {} kills", self.kills))?;
-        self.shared.first_acknowledged.store(0, Ordering::Relaxed);
-        self.started = Some(started);
-        for device in &self.devices {
-            device.order(Order::Reconnect);
-        }
+        self.started = Some((started, self.shared.now()));
+        self.people.order_all(|| Order::Reconnect);
         Ok(())
     }
 
     /// A server that is killed before it acknowledges anything has no such time.
     fn note_first_answer(&mut self) {
-        let first = self.shared.first_acknowledged.load(Ordering::Relaxed);
-        if let Some(started) = self.started.take().filter(|_| first > 0) {
-            self.to_first_answer.push(first.saturating_sub(started));
-        }
+        let Some((started, ready)) = self.started.take() else { return };
+        let firsts = self.people.devices.iter().filter_map(|device| device.life.times.first_after(What::Acknowledged, ready));
+        self.to_first_answer.extend(firsts.min().map(|first| first - started));
     }
 }

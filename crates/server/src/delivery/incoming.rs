@@ -14,6 +14,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::links::takes_parcels;
 use super::wire::delivery_server::{Delivery as DeliveryService, DeliveryServer};
 use super::wire::parcel::Content;
 use super::{NodeKey, NodeTls, encoding, wire};
@@ -107,16 +108,13 @@ impl Incoming {
 
     /// The other members that work and have no stream to this node.
     fn workers_without_stream(&self, members: &[Member]) -> Vec<(u16, u64)> {
-        let own = self.cluster.number();
         let streams = self.streams.lock();
-        let workers = members.iter().filter(|member| member.node.number != own && member.profile.roles.has(Role::Worker));
-        let has_stream = |member: &&Member| {
+        let has_stream = |member: &Member| {
             // One that has joined again may call before it is seen here.
             let of_node = streams.get(&member.node.number);
             of_node.is_some_and(|lives| lives.keys().any(|incarnation| *incarnation >= member.node.incarnation))
         };
-        let without = workers.filter(|member| !has_stream(member));
-        without.map(|member| (member.node.number, member.node.incarnation)).collect()
+        workers_missing(members, self.cluster.number(), has_stream)
     }
 
     fn take(&self, content: Content) -> Result<(), encoding::Malformed> {
@@ -134,6 +132,17 @@ impl Incoming {
         }
         Ok(())
     }
+}
+
+/// The workers among `members` that are to have a stream to the node with the number `own`, and have none: number and incarnation.
+fn workers_missing(members: &[Member], own: u16, has_stream: impl Fn(&Member) -> bool) -> Vec<(u16, u64)> {
+    // Nobody calls a node that nothing is sent to.
+    if !members.iter().any(|member| member.node.number == own && takes_parcels(member)) {
+        return Vec::new();
+    }
+    let workers = members.iter().filter(|member| member.node.number != own && member.profile.roles.has(Role::Worker));
+    let without = workers.filter(|member| !has_stream(member));
+    without.map(|member| (member.node.number, member.node.incarnation)).collect()
 }
 
 struct Service(Arc<Incoming>);
@@ -203,4 +212,32 @@ pub fn listen(listen: SocketAddr, address: &str) -> std::io::Result<(TcpListener
     let listener = listener::bind(listen)?;
     let address = if address.is_empty() { listener.local_addr()?.to_string() } else { address.to_owned() };
     Ok((listener, address))
+}
+
+#[cfg(test)]
+mod tests {
+    use banter_store::cluster::{Condition, NodeIncarnation, NodeProfile};
+
+    use super::*;
+
+    fn member(number: u16, role: Role) -> Member {
+        let profile = NodeProfile {
+            roles: [role].into_iter().collect(),
+            client_url: String::new(),
+            internal_address: String::new(),
+            region: String::new(),
+            coordinates: None,
+            capacity: 1,
+        };
+        Member { node: NodeIncarnation { number, incarnation: 1 }, profile, condition: Condition::default() }
+    }
+
+    #[test]
+    fn only_who_is_sent_something_misses_workers() {
+        let members = [member(1, Role::Worker), member(2, Role::Worker), member(3, Role::Gateway), member(4, Role::Api)];
+        let missing = |own| workers_missing(&members, own, |worker| worker.node.number == 2);
+        assert_eq!((missing(3), missing(4)), (vec![(1, 1)], vec![(1, 1)]));
+        assert_eq!(missing(2), [], "workers do not call each other");
+        assert_eq!(missing(7), [], "nobody calls who is no member");
+    }
 }

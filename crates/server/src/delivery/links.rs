@@ -37,6 +37,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Bytes under way on one stream.
 const WINDOW_BYTES: u32 = 4 << 20;
 
+/// Does the node hold sessions or requests, for which others have something?
+pub(super) fn takes_parcels(member: &Member) -> bool {
+    let roles = member.profile.roles;
+    roles.has(Role::Gateway) || roles.has(Role::Api)
+}
+
 /// The streams to all other nodes that hold sessions or requests.
 pub struct Links {
     cluster: Arc<dyn Cluster>,
@@ -98,10 +104,7 @@ impl Links {
     /// Makes links to the members that have none, and drops those to nodes that are no members any more.
     pub fn follow(self: &Arc<Self>, members: &[Member]) {
         let own = self.cluster.number();
-        let wanted = |member: &&Member| {
-            let roles = member.profile.roles;
-            member.node.number != own && (roles.has(Role::Gateway) || roles.has(Role::Api))
-        };
+        let wanted = |member: &&Member| member.node.number != own && takes_parcels(member);
         let mut known = self.links.lock();
         if known.ended {
             return;

@@ -21,6 +21,9 @@ use crate::gateway::refusing::Asked;
 use crate::gateway::session::Session;
 use crate::worker::Failure;
 
+/// How often a device is told that its session stands, while the server works on a frame of it. Devices wait about 10 s for any sign.
+const STILL_THERE: Duration = Duration::from_secs(2);
+
 /// What a session waits for before it takes its next frame.
 pub type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -151,7 +154,9 @@ impl Gateway {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        Taken::Waiting(Box::pin(work(self.clone(), session.clone())))
+        let (gateway, session) = (self.clone(), session.clone());
+        let work = work(self.clone(), session.clone());
+        Taken::Waiting(Box::pin(async move { gateway.still_there(&session, work).await }))
     }
 
     /// Like [`Gateway::waiting`], for what is to be finished once it is begun, even if its session ends meanwhile: what was stored has
@@ -160,13 +165,27 @@ impl Gateway {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        let (gateway, session) = (self.clone(), session.clone());
         let work = work(self.clone(), session.clone());
         // Begun when it is waited for, so on the runtime that waits.
         Taken::Waiting(Box::pin(async move {
-            if let Err(error) = tokio::spawn(work).await {
+            let done = gateway.still_there(&session, async { tokio::spawn(work).await }).await;
+            if let Err(error) = done {
                 tracing::error!(%error, "a frame");
             }
         }))
+    }
+
+    /// Does `work`. While it lasts the session takes no frame, pings neither: so that the device does not take this server for
+    /// dead when it is an engine that is slow, it is told now and then that somebody is there.
+    pub(super) async fn still_there<T>(&self, session: &Session, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            match tokio::time::timeout(STILL_THERE, work.as_mut()).await {
+                Ok(done) => return done,
+                Err(_) => self.give(session, &ServerFrame::Pong {}),
+            }
+        }
     }
 
     // Commands.

@@ -113,7 +113,8 @@ impl Gateway {
             if let Some(since) = since {
                 let session = opened;
                 let question = SyncQuestion { since, more: None };
-                match sync::answer(&gateway.node, session.user, &question).await {
+                let answer = sync::answer(&gateway.node, session.user, &question);
+                match gateway.still_there(&session, answer).await {
                     Ok(answer) => gateway.give(&session, &answer),
                     Err(ErrorBody { code, message, retry_after }) => {
                         gateway.node.metrics.refused(&code);

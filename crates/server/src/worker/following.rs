@@ -13,7 +13,7 @@ use crate::worker::delivery::Delivery;
 
 /// The pause after something failed; doubled each time, up to the longest.
 const PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A worker died of a fault: its partition would stand still.
 #[derive(Debug, thiserror::Error)]

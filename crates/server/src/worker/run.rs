@@ -23,7 +23,7 @@ pub(super) const ROUND_COMMANDS: usize = 1_024;
 /// The first pause before a round is tried again; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest of these pauses.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Applies the commands of one partition. The only writer of its logs, as far as it knows.
 ///

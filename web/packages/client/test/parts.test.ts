@@ -1,11 +1,12 @@
 /** Parts of the shells by themselves. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { Cell } from "../src/cell.js";
 import { covered, partly } from "../src/client/history.js";
 import { People } from "../src/client/people.js";
 import { Backoff } from "../src/connection/backoff.js";
 import { PollingSession } from "../src/connection/polling.js";
 import { type Closed, Inbox } from "../src/connection/session.js";
+import { WebSocketSession } from "../src/connection/websocket.js";
 import { ValueKeeper } from "../src/core/values.js";
 import { environmentOf } from "../src/environment.js";
 import { Api } from "../src/http/api.js";
@@ -227,4 +228,40 @@ test("pages come from this device where it has them whole", () => {
   expect(partly(stored, { type: "before", seq: 21 }, 50)).toEqual([11, 20]);
   expect(partly(stored, { type: "after", seq: 30 }, 50)).toEqual([31, 40]);
   expect(partly(stored, { type: "around", seq: 50 }, 10)).toBeUndefined();
+});
+
+test("a server that does not answer is asked once more, and then given up", async () => {
+  vi.useFakeTimers();
+  try {
+    const written: ClientFrame[] = [];
+    class Mute {
+      readonly readyState = 1;
+      onopen: (() => void) | null = null;
+      onmessage: ((event: { data: string }) => void) | null = null;
+      constructor() {
+        sockets.push(this);
+        setTimeout(() => this.onopen?.(), 1);
+      }
+      send(text: string): void {
+        written.push(JSON.parse(text));
+      }
+      close(): void {}
+    }
+    const sockets: Mute[] = [];
+    const environment = { ...environmentOf(), WebSocket: Mute as unknown as new (url: string) => WebSocket };
+    const closed: Closed[] = [];
+    const reader = { frame: () => undefined, closed: (one: Closed) => closed.push(one) };
+    const session = new WebSocketSession(environment, "http://127.0.0.1:1", { type: "hello", token: "t" }, reader);
+    await vi.advanceTimersByTimeAsync(1_000);
+    sockets[0]?.onmessage?.({ data: JSON.stringify({ type: "pong" }) });
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect([written.length, closed.length]).toEqual([1, 0]);
+    session.send({ type: "typing", conversation: "d.1.2" });
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(written.map((frame) => frame.type)).toEqual(["hello", "typing", "ping"]);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(closed).toEqual([{ message: "the server does not answer any more", silent: true }]);
+  } finally {
+    vi.useRealTimers();
+  }
 });

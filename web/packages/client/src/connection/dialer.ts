@@ -53,6 +53,11 @@ export class Dialer {
     return this.polling ?? POLLING_MS;
   }
 
+  /** The server that is tried now fell silent: the next one is tried first, for a connection to one that hangs comes about and then says nothing. */
+  passOver(): void {
+    this.at = (this.at + 1) % this.servers.length;
+  }
+
   /**
    * An upgrade got through: the next session is tried by WebSocket. Something between may still cut it before `welcome`, so one more failure is enough
    * for long polling.

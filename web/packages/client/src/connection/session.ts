@@ -11,6 +11,8 @@ export interface Closed {
   readonly code?: number;
   /** What is known of the reason. */
   readonly message: string;
+  /** Did the server fall silent? It may hang, and so would the next session with it. */
+  readonly silent?: boolean;
 }
 
 /** Who takes what a session brings. */

@@ -4,8 +4,11 @@ import { type ClientFrame, HEARTBEAT_MS, type ServerFrame, SOCKET_PATH } from ".
 import type { Closed, Reader, Session } from "./session.js";
 import { CONNECT_MS } from "./session.js";
 
-/** From a hint that the network may be gone to when a session that says nothing counts as broken, in milliseconds. */
+/** What is not answered within this time is doubted; and from there, or from a hint that the network may be gone, to when a session that says
+ * nothing counts as broken, in milliseconds. */
 const DOUBT_MS = 5_000;
+/** The slowest line that is reckoned with, in characters a second: what is still on its way gets the time for it. */
+const SLOWEST = 2_048;
 
 /** The address of the WebSocket of the server at `base` (`http://...` or `https://...`). */
 function addressOf(base: string): string {
@@ -22,6 +25,8 @@ export class WebSocketSession implements Session {
   private heartbeat = HEARTBEAT_MS;
   private bye: Closed | undefined;
   private ended = false;
+  /** What was said since anything came last. */
+  private unanswered: { characters: number } | undefined;
 
   /** Connects to the server at `base` and says `first` (a `hello` or `resume`). Throws where there is no WebSocket. */
   constructor(
@@ -44,7 +49,16 @@ export class WebSocketSession implements Session {
   send(frame: ClientFrame): void {
     if (this.ended || this.socket.readyState !== 1) return;
     this.sentAt = this.environment.now();
-    this.socket.send(JSON.stringify(frame));
+    const text = JSON.stringify(frame);
+    if (this.unanswered === undefined) {
+      const unanswered = { characters: 0 };
+      this.unanswered = unanswered;
+      setTimeout(() => {
+        if (this.unanswered === unanswered) this.doubt();
+      }, DOUBT_MS);
+    }
+    this.unanswered.characters += text.length;
+    this.socket.send(text);
   }
 
   close(): void {
@@ -53,18 +67,21 @@ export class WebSocketSession implements Session {
     this.socket.close(1000);
   }
 
-  /** The network may be gone: a session that does not answer soon is broken. */
+  /** The network or the server may be gone: a session that does not answer soon is broken. */
   doubt(): void {
+    if (this.ended) return;
     const asked = this.environment.now();
     this.send({ type: "ping" });
+    const onItsWay = ((this.unanswered?.characters ?? 0) / SLOWEST) * 1_000;
     setTimeout(() => {
       if (!this.ended && this.receivedAt < asked) this.broken("the server does not answer any more");
-    }, DOUBT_MS);
+    }, DOUBT_MS + onItsWay);
   }
 
   private receive(data: unknown): void {
     if (this.ended || typeof data !== "string") return;
     this.receivedAt = this.environment.now();
+    this.unanswered = undefined;
     let frame: ServerFrame;
     try {
       frame = JSON.parse(data);
@@ -86,7 +103,7 @@ export class WebSocketSession implements Session {
 
   private broken(message: string): void {
     this.socket.close();
-    this.end({ message });
+    this.end({ message, silent: true });
   }
 
   private end(closed: Closed): void {

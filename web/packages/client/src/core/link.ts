@@ -133,6 +133,7 @@ export class Link {
     clearTimeout(this.probing);
     this.owner.disconnected();
     if (isSignedOut(closed)) return this.owner.signedOut(closed.message);
+    if (closed.silent === true) this.dialer.passOver();
     const goingAway = closed.code === closeCode.goingAway;
     if (goingAway || this.environment.now() - this.since >= LASTED_MS) this.backoff.reset();
     const wait = goingAway ? this.environment.random() * GOING_AWAY_MS : this.backoff.next();

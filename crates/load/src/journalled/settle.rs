@@ -1,6 +1,5 @@
 //! The end of a run: everything written is answered, every device has everything, and the logs are read once more from outside.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -9,11 +8,10 @@ use banter_client::sync::Window;
 use banter_model::UserId;
 use banter_model::limits::PAGE_EVENTS;
 use banter_protocol::ConversationSummary;
-use banter_protocol::api::Login;
 use tokio::time::sleep;
 
-use super::PASSWORD;
 use super::device::{Device, Order, Report};
+use super::people::People;
 use crate::checker::View;
 
 /// The longest that anything is waited for. Generous: the machine may be busy, and devices wait up to half a minute before they connect.
@@ -30,15 +28,14 @@ pub async fn wait_synced(devices: &[Device]) -> Result<()> {
 }
 
 /// Waits until everything written is answered and every device has everything, and reads every user's conversations through a new
-/// device that knows nothing.
-pub async fn settle(devices: &[Device], users: usize, server: SocketAddr) -> Result<Vec<View>> {
+/// device that knows nothing, at the server `base`.
+pub async fn settle(people: &People, base: &str) -> Result<Vec<View>> {
+    let People { cast, devices } = people;
     wait(devices, "every outbox to be empty", |_, report| report.unanswered > 0).await?;
-    let base = format!("http://{server}");
     let mut apis = Vec::new();
-    for user in 0..users {
-        let login = Login { handle: format!("user{user}"), password: PASSWORD.to_owned(), device_name: None };
-        let logged_in = log_in(&base, &login).await.context("a new device for reading")?;
-        apis.push((logged_in.user, Api::new(&base, Some(logged_in.tokens), None)?));
+    for user in 0..cast.users {
+        let logged_in = log_in(base, &cast.login(user)).await.context("a new device for reading")?;
+        apis.push((logged_in.user, Api::new(base, Some(logged_in.tokens), None)?));
     }
     let mut views = views(&apis).await?;
     let lacks = |device: &Device, report: &Report| {

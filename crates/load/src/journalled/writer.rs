@@ -144,6 +144,8 @@ pub async fn write(life: Arc<Life>, client: Client) {
 }
 
 async fn write_one(life: &Arc<Life>, client: &Client, conversation: ConversationId, number: u64, action: Action) {
+    let since = life.shared.now();
+    let what = format!("{action:.60?} in {conversation}");
     life.note(Entry::Wrote { number, conversation, action: action.clone() });
     let ticket = match action {
         Action::Send { text, reply_to, .. } => client.send(conversation, &text, reply_to).await,
@@ -157,9 +159,12 @@ async fn write_one(life: &Arc<Life>, client: &Client, conversation: Conversation
         Ok(ticket) => {
             let tag = ticket.tag;
             life.note(Entry::Accepted { number, tag });
+            life.times.waits(number, since, format!("tag {}: {what}", tag.get()));
             let life = life.clone();
             tokio::spawn(async move {
-                match ticket.stored().await {
+                let answer = ticket.stored().await;
+                life.times.waited(number, answer.is_ok().then(|| life.shared.now()));
+                match answer {
                     Ok(stored) => life.note(Entry::Acknowledged(stored)),
                     Err(error) if error.code == Error::CLOSED => {}
                     Err(error) => life.note(Entry::Refused { conversation, tag, code: error.code }),

@@ -14,6 +14,7 @@ use banter_model::{ConversationId, DeviceId, Seq, UserId};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
+use super::times::{Times, What};
 use super::writer::{self, Writing};
 use crate::checker::{DeviceConversation, DeviceRecord, Entry};
 
@@ -28,19 +29,28 @@ pub struct Shared {
     pub began: Instant,
     /// Is there to be written?
     pub writing: AtomicBool,
-    /// Milliseconds from the beginning to the first acknowledgement since this was last set to 0.
-    pub first_acknowledged: AtomicU64,
     /// Sessions that came to stand over WebSocket.
     pub websockets: AtomicU64,
     /// Sessions that came to stand over long polling.
     pub pollings: AtomicU64,
 }
 
+impl Default for Shared {
+    /// A run that begins now, in which nothing is written yet.
+    fn default() -> Self {
+        Shared {
+            began: Instant::now(),
+            writing: AtomicBool::new(false),
+            websockets: AtomicU64::new(0),
+            pollings: AtomicU64::new(0),
+        }
+    }
+}
+
 impl Shared {
-    fn acknowledged(&self) {
-        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
-        // Only the first one counts.
-        let _ = self.first_acknowledged.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    /// Milliseconds since the run began.
+    pub fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -98,6 +108,8 @@ pub struct Life {
     pub journal: Mutex<Vec<Entry>>,
     /// What there is to write about.
     pub writing: Mutex<Writing>,
+    /// When it was acknowledged and told something.
+    pub times: Times,
     /// What all devices share.
     pub shared: Arc<Shared>,
 }
@@ -105,8 +117,10 @@ pub struct Life {
 impl Life {
     /// Notes an entry.
     pub fn note(&self, entry: Entry) {
-        if matches!(entry, Entry::Acknowledged(_)) {
-            self.shared.acknowledged();
+        match entry {
+            Entry::Acknowledged(_) => self.times.note(What::Acknowledged, self.shared.now()),
+            Entry::Told(..) | Entry::Read(..) => self.times.note(What::Told, self.shared.now()),
+            _ => {}
         }
         self.journal.lock().push(entry);
     }
