@@ -166,7 +166,8 @@ mod tests {
 
     #[test]
     fn encryption_to_anybody_is_not_safe() {
-        let cases: [(fn(&mut Fleet), &str); 9] = [
+        type Change = fn(&mut Fleet);
+        let cases: [(Change, &str); 9] = [
             (|fleet| fleet.directory.url = "postgres://a:b@c/d?sslmode=require".to_owned(), "whoever answers"),
             (|fleet| fleet.directory.url = "postgres://a:b@c/d?sslmode=verify-ca".to_owned(), "any server"),
             (|fleet| fleet.directory.url = "postgres://a:b@c/d?sslmode=prefer".to_owned(), "plain text"),

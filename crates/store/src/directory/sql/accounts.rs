@@ -66,7 +66,7 @@ pub(super) async fn create_all(pool: &Pool, users: impl IntoIterator<Item = NewU
             return Err(DirectoryError::HandleTaken);
         }
     }
-    Ok(transaction.commit().await?)
+    transaction.commit().await
 }
 
 /// A user by handle.
@@ -133,7 +133,7 @@ pub(super) async fn delete(pool: &Pool, user: UserId, now: Millis) -> Result<(),
     devices::lock_user(&mut transaction, user).await?;
     devices::delete_all_but(&mut transaction, user, None, now).await?;
     query("DELETE FROM users WHERE id = $1").bind(user.0 as i64).execute(transaction.statement()).await?;
-    Ok(transaction.commit().await?)
+    transaction.commit().await
 }
 
 fn changed_one(result: AnyQueryResult) -> Result<(), DirectoryError> {

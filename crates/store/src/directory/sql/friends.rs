@@ -97,7 +97,7 @@ pub(super) async fn block(pool: &Pool, user: UserId, other: UserId, now: Millis)
     let (low, high) = pair(user, other);
     let end = query("DELETE FROM friendships WHERE low = $1 AND high = $2").bind(low).bind(high);
     end.execute(transaction.statement()).await?;
-    Ok(transaction.commit().await?)
+    transaction.commit().await
 }
 
 /// Takes a block away.

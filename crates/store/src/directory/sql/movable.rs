@@ -113,7 +113,7 @@ impl MovableDirectory for SqlDirectory {
                 put(&mut transaction, table_of(&part[0]), part).await?;
             }
         }
-        Ok(transaction.commit().await?)
+        transaction.commit().await
     }
 }
 
