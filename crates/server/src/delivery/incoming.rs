@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use banter_store::Cluster;
-use banter_store::cluster::{Member, Role};
+use banter_store::cluster::{Member, NodeIncarnation, Role};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -41,8 +41,7 @@ pub struct Incoming {
     gateway: Arc<Gateway>,
     notices: Arc<Notices>,
     cluster: Arc<dyn Cluster>,
-    /// The streams there are: of which incarnation of each node, how many.
-    streams: Mutex<HashMap<u16, HashMap<u64, usize>>>,
+    streams: Mutex<Streams>,
     /// Sessions may have missed something.
     missed: Notify,
 }
@@ -109,17 +108,12 @@ impl Incoming {
     /// The other members that work and have no stream to this node.
     fn workers_without_stream(&self, members: &[Member]) -> Vec<(u16, u64)> {
         let streams = self.streams.lock();
-        let has_stream = |member: &Member| {
-            // One that has joined again may call before it is seen here.
-            let of_node = streams.get(&member.node.number);
-            of_node.is_some_and(|lives| lives.keys().any(|incarnation| *incarnation >= member.node.incarnation))
-        };
-        workers_missing(members, self.cluster.number(), has_stream)
+        workers_missing(members, self.cluster.number(), |member| streams.has(member.node))
     }
 
     fn take(&self, content: Content) -> Result<(), encoding::Malformed> {
         match content {
-            // Taken as the first of the stream; again it says nothing new.
+            // Both are about the stream.
             Content::Hello(_) | Content::Farewell(_) => {}
             Content::Missed(_) => self.missed.notify_one(),
             Content::Round(round) => {
@@ -161,6 +155,9 @@ impl DeliveryService for Service {
             // A kind that this version does not know is passed over.
             let Some(content) = parcel.content else { continue };
             stream.whole = matches!(content, Content::Farewell(_));
+            if let Content::Hello(wire::Hello { incarnation, .. }) = content {
+                stream.joined_again(incarnation);
+            }
             if let Err(error) = self.0.take(content) {
                 tracing::error!(node = number, %error, "a stream from another node");
                 return Err(Status::invalid_argument(error.to_string()));
@@ -180,23 +177,50 @@ struct Stream {
 
 impl Stream {
     fn begin(incoming: Arc<Incoming>, number: u16, incarnation: u64) -> Self {
-        *incoming.streams.lock().entry(number).or_default().entry(incarnation).or_default() += 1;
+        incoming.streams.lock().begin(NodeIncarnation { number, incarnation });
         Stream { incoming, number, incarnation, whole: false }
+    }
+
+    /// Its node was taken for dead, and is a member again in a new life.
+    fn joined_again(&mut self, incarnation: u64) {
+        let mut streams = self.incoming.streams.lock();
+        streams.end(NodeIncarnation { number: self.number, incarnation: self.incarnation });
+        streams.begin(NodeIncarnation { number: self.number, incarnation });
+        self.incarnation = incarnation;
+    }
+}
+
+/// The streams there are: of which incarnation of each node, how many.
+#[derive(Default)]
+struct Streams(HashMap<u16, HashMap<u64, usize>>);
+
+impl Streams {
+    fn begin(&mut self, node: NodeIncarnation) {
+        *self.0.entry(node.number).or_default().entry(node.incarnation).or_default() += 1;
+    }
+
+    fn end(&mut self, node: NodeIncarnation) {
+        if let Some(lives) = self.0.get_mut(&node.number) {
+            if let Some(count) = lives.get_mut(&node.incarnation) {
+                *count -= 1;
+            }
+            lives.retain(|_, count| *count > 0);
+            if lives.is_empty() {
+                self.0.remove(&node.number);
+            }
+        }
+    }
+
+    /// Has the node a stream to here? One that has joined again may say so before it is seen here.
+    fn has(&self, node: NodeIncarnation) -> bool {
+        self.0.get(&node.number).is_some_and(|lives| lives.keys().any(|incarnation| *incarnation >= node.incarnation))
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
         let mut streams = self.incoming.streams.lock();
-        if let Some(lives) = streams.get_mut(&self.number) {
-            if let Some(count) = lives.get_mut(&self.incarnation) {
-                *count -= 1;
-            }
-            lives.retain(|_, count| *count > 0);
-            if lives.is_empty() {
-                streams.remove(&self.number);
-            }
-        }
+        streams.end(NodeIncarnation { number: self.number, incarnation: self.incarnation });
         drop(streams);
         if !self.whole {
             self.incoming.missed.notify_one();
@@ -216,7 +240,7 @@ pub fn listen(listen: SocketAddr, address: &str) -> std::io::Result<(TcpListener
 
 #[cfg(test)]
 mod tests {
-    use banter_store::cluster::{Condition, NodeIncarnation, NodeProfile};
+    use banter_store::cluster::{Condition, NodeProfile};
 
     use super::*;
 
@@ -239,5 +263,21 @@ mod tests {
         assert_eq!((missing(3), missing(4)), (vec![(1, 1)], vec![(1, 1)]));
         assert_eq!(missing(2), [], "workers do not call each other");
         assert_eq!(missing(7), [], "nobody calls who is no member");
+    }
+
+    #[test]
+    fn streams_are_of_a_life_or_of_a_later_one() {
+        let life = |incarnation| NodeIncarnation { number: 3, incarnation };
+        let mut streams = Streams::default();
+        streams.begin(life(5));
+        streams.begin(life(5));
+        assert_eq!([streams.has(life(5)), streams.has(life(6)), streams.has(life(4))], [true, false, true]);
+        streams.end(life(5));
+        assert!(streams.has(life(5)), "there is another");
+        streams.begin(life(6));
+        streams.end(life(5));
+        assert!(streams.has(life(6)));
+        streams.end(life(6));
+        assert!(!streams.has(life(4)) && streams.0.is_empty());
     }
 }

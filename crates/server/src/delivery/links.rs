@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use banter_store::Cluster;
-use banter_store::cluster::{Member, NodeIncarnation, Role};
-use futures_util::stream;
+use banter_store::cluster::{Member, NodeIncarnation, Role, Standing};
+use futures_util::stream::{self, Stream};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
@@ -249,17 +249,7 @@ impl Link {
 
     async fn hold(self: Arc<Self>, cluster: &Arc<dyn Cluster>, key: &NodeKey, tls: Option<&NodeTls>) -> Result<(), HoldError> {
         let channel = connect(&self.address, tls).await?;
-        let NodeIncarnation { number, incarnation } = cluster.node();
-        let hello = parcel::Content::Hello(wire::Hello { number: number.into(), incarnation });
-        let sent = Sent(self.clone());
-        let parcels = stream::unfold((Some(hello), sent), |(hello, sent)| async move {
-            let content = match hello {
-                Some(hello) => hello,
-                None => sent.0.next().await?,
-            };
-            Some((wire::Parcel { content: Some(content) }, (None, sent)))
-        });
-        let mut request = Request::new(parcels);
+        let mut request = Request::new(parcels(Sent(self.clone()), cluster.number(), cluster.standing()));
         key.prove(&mut request);
         let mut client = DeliveryClient::new(channel);
         client.deliver(request).await?;
@@ -299,6 +289,25 @@ impl Waiting {
         self.bytes = 0;
         self.missed = true;
     }
+}
+
+/// What goes over one stream: who this is, again whenever it has joined in a new life, and what waits. A node that was taken for dead has
+/// its streams again before it is a member again.
+fn parcels(sent: Sent, number: u16, standing: watch::Receiver<Standing>) -> impl Stream<Item = wire::Parcel> + Send + 'static {
+    stream::unfold((sent, standing, None), move |(sent, mut standing, mut said)| async move {
+        let content = loop {
+            let incarnation = standing.borrow_and_update().incarnation;
+            if said.replace(incarnation) != Some(incarnation) {
+                break parcel::Content::Hello(wire::Hello { number: number.into(), incarnation });
+            }
+            tokio::select! {
+                biased;
+                Ok(()) = standing.changed() => {}
+                content = sent.0.next() => break content?,
+            }
+        };
+        Some((wire::Parcel { content: Some(content) }, (sent, standing, said)))
+    })
 }
 
 /// What takes from the queue for one stream. When the stream is over, whatever it took may be lost.
@@ -348,8 +357,10 @@ async fn connect(address: &str, tls: Option<&NodeTls>) -> Result<Channel, HoldEr
 
 #[cfg(test)]
 mod tests {
-    use banter_store::cluster::{NodeProfile, Roles};
+    use banter_store::cluster::{Lease, NodeProfile, Roles};
     use banter_store::embedded::cluster::EmbeddedCluster;
+    use futures_util::StreamExt;
+    use parcel::Content;
 
     use super::*;
 
@@ -413,6 +424,26 @@ mod tests {
         assert_eq!((next(&link).await, next(&link).await), (Some(1), Some(3)));
         link.send_ephemeral(parcel(4, 1));
         assert_eq!(next(&link).await, Some(4));
+    }
+
+    #[tokio::test]
+    async fn who_has_joined_again_says_so_on_the_streams_there_are() {
+        let link = Arc::new(link());
+        let standing = |incarnation| Standing { incarnation, lease: Lease::Held };
+        let (lease, watched) = watch::channel(standing(5));
+        let mut parcels = std::pin::pin!(parcels(Sent(link.clone()), 3, watched));
+        let hello = |incarnation| Some(Content::Hello(wire::Hello { number: 3, incarnation }));
+        assert_eq!(parcels.next().await.unwrap().content, hello(5));
+        link.send(parcel(7, 1));
+        assert!(matches!(parcels.next().await.unwrap().content, Some(Content::Round(_))));
+        lease.send_replace(Standing { lease: Lease::InDoubt, ..standing(5) });
+        link.send(parcel(8, 1));
+        assert!(matches!(parcels.next().await.unwrap().content, Some(Content::Round(_))), "the same life is no news");
+        lease.send_replace(standing(9));
+        assert_eq!(parcels.next().await.unwrap().content, hello(9));
+        drop(lease);
+        link.send(parcel(9, 1));
+        assert!(matches!(parcels.next().await.unwrap().content, Some(Content::Round(_))));
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use banter_server::web_app;
 use banter_store::cluster::Role;
 use serde_json::json;
 
-use crate::nodes::{Fleet, GATEWAY, Wish};
+use crate::nodes::{Fleet, GATEWAY, Node, Wish};
 use crate::support::http::{self, Answer};
 
 const PAGE: &str = "https://chat.example.org";
@@ -24,15 +24,16 @@ fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
 }
 
 /// A gateway that answers the page, and one that lists no origins.
-async fn gateways(fleet: &mut Fleet) -> (SocketAddr, SocketAddr) {
+async fn gateways(fleet: &mut Fleet) -> (Node, Node) {
     let listing = Wish { client_url: "https://one.example.org", web_origins: &[PAGE], ..Wish::of(GATEWAY) };
-    (fleet.start(listing).await.address, fleet.start(Wish::of(GATEWAY)).await.address)
+    (fleet.start(listing).await, fleet.start(Wish::of(GATEWAY)).await)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn browsers_are_told_which_pages_may_ask() {
     let mut fleet = Fleet::new().await;
-    let (gateway, other) = gateways(&mut fleet).await;
+    let nodes = gateways(&mut fleet).await;
+    let (gateway, other) = (nodes.0.address, nodes.1.address);
     let question = "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n\r\n";
     for path in ["/v1/sessions", "/v1/sessions/x/frames", "/health"] {
         let answer = ask(gateway, "OPTIONS", path, PAGE, question).await;
@@ -52,7 +53,8 @@ async fn browsers_are_told_which_pages_may_ask() {
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_readable_for_pages_of_the_installation() {
     let mut fleet = Fleet::new().await;
-    let (gateway, _) = gateways(&mut fleet).await;
+    let nodes = gateways(&mut fleet).await;
+    let gateway = nodes.0.address;
     let ada = fleet.person("ada").await;
     let hello = json!({"type": "hello", "token": ada.token}).to_string();
     let body = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{hello}", hello.len());
@@ -73,7 +75,8 @@ async fn answers_are_readable_for_pages_of_the_installation() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sockets_of_foreign_pages_are_refused() {
     let mut fleet = Fleet::new().await;
-    let (gateway, other) = gateways(&mut fleet).await;
+    let nodes = gateways(&mut fleet).await;
+    let (gateway, other) = (nodes.0.address, nodes.1.address);
     let upgrade = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let open = async |at: SocketAddr, origin: &str| {
         let request =
