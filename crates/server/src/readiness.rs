@@ -1,6 +1,6 @@
 //! Does a node take new clients? Answered from memory: load balancers ask every second, and all of them.
 //!
-//! A node of a fleet asks each of its engines something small every [`ASKED_EVERY`], whoever asks about the node and however often. What
+//! A node of a fleet asks each of its engines something small every `ASKED_EVERY`, whoever asks about the node and however often. What
 //! it goes on without is no reason to send clients away: without Redis everything is delivered to all gateways.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
