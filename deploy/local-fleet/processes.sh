@@ -159,7 +159,8 @@ need_port() {
         "ports (now $base)"
 }
 
-# bytes_from PORT BYTES COUNT: sends BYTES (as printf writes them) and prints the first COUNT of the answer in hexadecimal.
+# bytes_from PORT BYTES COUNT: sends BYTES (as printf writes them) and prints the first COUNT of the answer in hexadecimal. In plain text;
+# tls_bytes_from (secure.sh) does it over TLS.
 bytes_from() {
     # A shell of its own, whose end closes the connection.
     # shellcheck disable=SC2016

@@ -26,9 +26,19 @@ port_of_role() {
 # internal_port NAME: where the other nodes reach it.
 internal_port() { echo $(($(port_of_role "$1") + 20)); }
 
-address() { printf 'http://127.0.0.1:%s' "$(port_of_role haproxy)"; }
+address() {
+    local scheme=http
+    if [ "$links" = secure ]; then scheme=https; fi
+    printf '%s://127.0.0.1:%s' "$scheme" "$(port_of_role haproxy)"
+}
 
-role_answers() { curl --silent --fail --max-time 3 --output /dev/null "http://127.0.0.1:$(port_of_role "$1")/health"; }
+role_answers() {
+    local at with=()
+    at=http://127.0.0.1:$(port_of_role "$1")
+    if [ "$1" = haproxy ]; then at=$(address); fi
+    if [ "$links" = secure ]; then with=(--cacert "$secrets/authority.pem"); fi
+    curl --silent --fail --max-time 3 --output /dev/null "${with[@]}" "$at/health"
+}
 
 # quoted LIST: what has commas between, each in quotation marks.
 quoted() { sed 's/[^,]*/"&"/g; s/,/, /g' <<<"$1"; }
@@ -40,15 +50,34 @@ prepare_role() {
         # Whoever connects directly could write anything there.
         if [ "$direct" = yes ]; then client_url=http://127.0.0.1:$(port "$name") trust_proxy=""; fi
     fi
-    fill "$templates/banter.toml" "$fleet/config/$name.toml" ROLE="$role" PORT="$(port "$name")" INTERNAL_PORT="$(internal_port "$name")" \
-        CLIENT_URL="$client_url" TRUST_PROXY="$trust_proxy" UNLIMITED="$unlimited" KEY_FILE="$fleet/secret-key" \
-        POSTGRES="$(postgres_url banter)" CASSANDRA_PORT="$(port cassandra)" BROKERS="$(quoted "$(addresses kafka)")" \
-        REPLICATION="$nodes" REDIS_PORT="$(port redis)" SERVERS="$(quoted "$(addresses zookeeper)")"
+    write_config "$fleet/config/$name.toml" "$role" "$name" "$client_url" "$trust_proxy"
     prepare "$name" "$banter" serve --config "$fleet/config/$name.toml"
 }
 
+# write_config FILE ROLE NAME [CLIENT_URL [TRUST_PROXY]]: the configuration of a node.
+write_config() {
+    local file=$1 with=(USER= PASSWORD= CREDENTIALS= AUTHORITY= CERTIFICATE= CERTIFICATE_KEY= KAFKA_SECURITY=plaintext)
+    if [ "$links" = secure ]; then
+        with=(USER=banter PASSWORD="$(password)" CREDENTIALS="banter:$(password)" AUTHORITY="$secrets/authority.pem"
+            CERTIFICATE="$secrets/node.pem" CERTIFICATE_KEY="$secrets/node.key" KAFKA_SECURITY=sasl_ssl)
+    fi
+    make_secret_key
+    fill "$templates/banter.toml" "$file" ROLE="$2" PORT="$(port "$3")" INTERNAL_PORT="$(internal_port "$3")" CLIENT_URL="${4:-}" \
+        TRUST_PROXY="${5:-}" UNLIMITED="$unlimited" KEY_FILE="$fleet/secret-key" POSTGRES="$(postgres_url banter)" \
+        CASSANDRA_PORT="$(port cassandra)" BROKERS="$(quoted "$(addresses kafka)")" REPLICATION="$nodes" REDIS="$(redis_url 0)" \
+        SERVERS="$(quoted "$(addresses zookeeper)")" "${with[@]}"
+}
+
+make_secret_key() {
+    [ ! -s "$fleet/secret-key" ] || return 0
+    (umask 077 && od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' >"$fleet/secret-key.partial")
+    mv "$fleet/secret-key.partial" "$fleet/secret-key"
+}
+
 prepare_haproxy() {
-    fill "$templates/haproxy.cfg" "$fleet/config/haproxy.cfg" PORT="$(port haproxy)" API_1="$(port api-1)" API_2="$(port api-2)" \
+    local tls=""
+    if [ "$links" = secure ]; then tls="ssl crt $secrets/engine.pem"; fi
+    fill "$templates/haproxy.cfg" "$fleet/config/haproxy.cfg" PORT="$(port haproxy)" TLS="$tls" API_1="$(port api-1)" API_2="$(port api-2)" \
         GATEWAY_1="$(port gateway-1)" GATEWAY_2="$(port gateway-2)"
     # It makes room for as many connections as there may be descriptors, and some systems allow a thousand million.
     local most=65536 allowed
@@ -80,10 +109,6 @@ start_roles() {
             [ "$name" = haproxy ] || need_port "$name" "$(internal_port "$name")"
         done
         mkdir -p "$fleet/config"
-        if [ ! -s "$fleet/secret-key" ]; then
-            (umask 077 && od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' >"$fleet/secret-key.partial")
-            mv "$fleet/secret-key.partial" "$fleet/secret-key"
-        fi
         say "Starting ${missing[*]} ..."
         for name in "${missing[@]}"; do
             if [ "$name" = haproxy ]; then prepare_haproxy; else prepare_role "$name"; fi
@@ -102,9 +127,10 @@ start_roles() {
 
 # chat PERSON ...: the command-line client, as somebody with a folder of their own.
 chat() {
-    local person=$1
+    local person=$1 with=()
     shift
-    env -u BANTER_CONFIG BANTER_PASSWORD="a long password of $person" BANTER_SERVER="$(address)" BANTER_FOLDER="$work/$person" \
+    if [ "$links" = secure ]; then with=(SSL_CERT_FILE="$secrets/authority.pem"); fi
+    env -u BANTER_CONFIG "${with[@]}" BANTER_PASSWORD="a long password of $person" BANTER_SERVER="$(address)" BANTER_FOLDER="$work/$person" \
         timeout 60 "$banter" chat "$@" 9>&-
 }
 
@@ -140,7 +166,22 @@ check() {
     chat ada group create "the group of $ada" "$bob" >"$work/log" 2>&1 || broken "making a group"
     chat bob group list >"$work/read" 2>"$work/log" || broken "listing groups"
     grep -qF "the group of $ada" "$work/read" || broken "being brought into a group"
+    check_links
     say "The smoke test is done: accounts, messages both ways (live and read again), a group."
+}
+
+# check_links: `banter config check` finds no fault, and names links in plain text where there are some.
+check_links() {
+    local name plain
+    for name in gateway-1 api-1 worker-1; do
+        env -i PATH="$PATH" "$banter" config check --config "$fleet/config/$name.toml" >"$work/log" 2>&1 || broken "config check of $name"
+        plain=$(grep -c "plain text" "$work/log" || true)
+        case $links in
+            secure) [ "$plain" -eq 0 ] || broken "config check of $name, which finds plain text" ;;
+            # The five engines, and the other nodes.
+            plain) [ "$plain" -ge 6 ] || broken "config check of $name, which does not name the links in plain text" ;;
+        esac
+    done
 }
 
 end_follower() {

@@ -12,6 +12,7 @@
 //! `docs/decisions/0015-kafka.md`.
 
 mod config;
+mod counters;
 mod feed;
 mod feed_reader;
 mod feed_writer;
@@ -22,7 +23,8 @@ mod readers;
 mod topic;
 
 pub use config::{KafkaConfig, KafkaSasl, KafkaSecurity, KafkaTls, SaslMechanism, TopicEpoch};
+pub use counters::KafkaCounters;
 pub use feed::{KafkaFeed, KafkaFeedConfig};
-pub use queue::{Failed, KafkaQueue, QueueFigures};
+pub use queue::{KafkaQueue, QueueFigures, Unsent};
 pub use readers::KafkaReaders;
 pub use topic::{KafkaError, TopicFinding, TopicPlan, create_topic, examine_topic, last_positions};

@@ -3,4 +3,5 @@
 pub mod cassandra;
 pub mod kafka;
 pub mod sessions;
+pub mod tls;
 pub mod zookeeper;

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use banter_fleet::kafka::{
-    KafkaConfig, KafkaQueue, KafkaReaders, TopicEpoch, TopicFinding, TopicPlan, create_topic, examine_topic, last_positions,
+    KafkaConfig, KafkaQueue, KafkaReaders, TopicEpoch, TopicFinding, TopicPlan, Unsent, create_topic, examine_topic,
+    last_positions,
 };
 use banter_store::behaviour::{self, Random};
 use banter_store::queue::{Envelope, PartitionAssignment};
@@ -63,6 +64,47 @@ pub async fn topic(name: &str, partitions: u32, blocked: bool) -> Option<Topic> 
     Some(Topic { config, seed, admin, broker: address.unwrap_or_else(|| broker.clone()), door: Mutex::new(door) })
 }
 
+struct NothingFails;
+
+impl Unsent for NothingFails {
+    fn failed(&self, command: Envelope, reason: &str) {
+        panic!("{command:?} failed: {reason}");
+    }
+
+    fn holds_back(&self, _: &Envelope) -> bool {
+        false
+    }
+
+    fn held_back(&self, command: Envelope) {
+        panic!("{command:?} was held back");
+    }
+}
+
+/// What was not sent, in order.
+#[derive(Default)]
+pub struct Noted {
+    /// What failed.
+    pub failed: Mutex<Vec<Envelope>>,
+    /// Commands with greater numbers than this one are held back.
+    pub up_to: Mutex<Option<u64>>,
+    /// What was held back.
+    pub held_back: Mutex<Vec<Envelope>>,
+}
+
+impl Unsent for Noted {
+    fn failed(&self, command: Envelope, _: &str) {
+        self.failed.lock().push(command);
+    }
+
+    fn holds_back(&self, command: &Envelope) -> bool {
+        self.up_to.lock().is_some_and(|up_to| command.origin.session > up_to)
+    }
+
+    fn held_back(&self, command: Envelope) {
+        self.held_back.lock().push(command);
+    }
+}
+
 impl Topic {
     /// A queue whose commands do not fail.
     pub fn queue(&self) -> KafkaQueue {
@@ -72,15 +114,14 @@ impl Topic {
     /// The same, with other limits.
     pub fn queue_with(&self, config: &KafkaConfig) -> KafkaQueue {
         let config = KafkaConfig { brokers: vec![self.broker.clone()], ..config.clone() };
-        KafkaQueue::open(&config, Box::new(|envelope, reason| panic!("{envelope:?} failed: {reason}"))).unwrap()
+        KafkaQueue::open(&config, Arc::new(NothingFails)).unwrap()
     }
 
     /// A queue that notes what fails.
-    pub fn failing_queue(&self, config: &KafkaConfig) -> (KafkaQueue, Arc<Mutex<Vec<Envelope>>>) {
+    pub fn failing_queue(&self, config: &KafkaConfig) -> (KafkaQueue, Arc<Noted>) {
         let config = KafkaConfig { brokers: vec![self.broker.clone()], ..config.clone() };
-        let failed = Arc::new(Mutex::new(Vec::new()));
-        let noted = Arc::clone(&failed);
-        (KafkaQueue::open(&config, Box::new(move |envelope, _| noted.lock().push(envelope))).unwrap(), failed)
+        let noted = Arc::<Noted>::default();
+        (KafkaQueue::open(&config, noted.clone()).unwrap(), noted)
     }
 
     /// One more member of the group.

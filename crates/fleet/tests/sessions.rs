@@ -6,13 +6,14 @@
 
 mod proxy;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use banter_fleet::sessions::{RedisOptions, RedisSessions};
 use banter_model::UserId;
 use banter_store::cluster::NodeIncarnation;
-use banter_store::sessions::SessionsError;
+use banter_store::sessions::{SessionsError, shard_of};
 use banter_store::{Sessions, behaviour};
 use proxy::Proxy;
 use tokio::time::{sleep, timeout};
@@ -115,5 +116,26 @@ async fn a_server_that_has_forgotten_the_scripts_is_told_them() {
         sessions.update(at, &users, &[]).await.unwrap();
         assert_eq!(sessions.gateways(&users).await.unwrap().len(), users.len());
         sessions.update(at, &[], &users).await.unwrap();
+    }
+}
+
+/// What goes out together is one round trip, and what is not sent at all is none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn round_trips_are_counted() {
+    for options in registries() {
+        let sessions = RedisSessions::new(options).unwrap();
+        let at = NodeIncarnation { number: 1, incarnation: 1 };
+        let users: Vec<UserId> = (1..500).map(UserId).collect();
+        // So that the scripts are known, and the connection is there.
+        sessions.update(at, &users, &[]).await.unwrap();
+        let counters = sessions.counters().clone();
+        let seen = || [&counters.requests, &counters.commands].map(|counter| counter.load(Ordering::Relaxed));
+        let before = seen();
+        assert_eq!(sessions.gateways(&users).await.unwrap().len(), users.len());
+        assert_eq!(sessions.gateways(&[]).await.unwrap(), []);
+        sessions.update(at, &[], &users).await.unwrap();
+        let shards: BTreeSet<u32> = users.iter().map(|user| shard_of(*user)).collect();
+        assert_eq!(seen(), [before[0] + 2, before[1] + 2 * shards.len() as u64]);
+        assert_eq!(counters.failed_requests.load(Ordering::Relaxed), 0);
     }
 }

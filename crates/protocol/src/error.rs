@@ -87,6 +87,8 @@ error_codes! {
     NotYourself = "not_yourself", 422;
     /// The receiver takes no messages or requests from the sender: blocked, or friends only.
     MayNotWrite = "may_not_write", 403;
+    /// The page comes from an origin that is none of this installation's.
+    ForeignOrigin = "foreign_origin", 403;
     /// Too many of these; wait as `Retry-After` says.
     RateLimited = "rate_limited", 429;
     /// The server has more to do than it can queue; try again as `Retry-After` says.

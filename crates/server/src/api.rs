@@ -19,13 +19,15 @@ mod profile;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::http::{Method, Uri};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use banter_protocol::ErrorCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::node::Node;
+use crate::origins::answer_pages;
 use errors::ApiError;
 
 /// The whole API, for a process without a gateway.
@@ -40,15 +42,19 @@ pub fn routes(node: &Arc<Node>) -> Router {
 
 /// The routes that every node answers, whatever it does.
 pub fn operation_routes(node: &Arc<Node>) -> Router {
-    let routes = OpenApiRouter::new().routes(routes!(health::health)).routes(routes!(health::metrics));
+    let routes =
+        OpenApiRouter::new().routes(routes!(health::health)).routes(routes!(health::ready)).routes(routes!(health::metrics));
     routes.split_for_parts().0.with_state(Arc::clone(node))
 }
 
-/// Around all routes: answers for unknown paths and methods, panics become answers, refusals are counted, headers for safety.
+/// Around all routes: answers for unknown paths and methods, pages of other origins, panics become answers, refusals are counted,
+/// headers for safety.
 pub fn finish(node: &Arc<Node>, routes: Router) -> Router {
+    let origins = node.web_origins.clone();
     routes
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn(move |request: Request, next: Next| answer_pages(origins.clone(), request, next)))
         .layer(from_fn_with_state(Arc::clone(node), observe::observe))
 }
 
@@ -87,6 +93,7 @@ fn described() -> OpenApiRouter<Arc<Node>> {
         .routes(routes!(history::events))
         .routes(routes!(openapi::document))
         .routes(routes!(health::health))
+        .routes(routes!(health::ready))
         .routes(routes!(health::metrics))
 }
 

@@ -4,16 +4,21 @@
 //! and all of them have to be there.
 
 mod check;
+mod links;
+mod secret;
 mod sections;
 mod sources;
+mod tls;
 
 use std::path::Path;
 
 use banter_store::cluster::Roles;
 
 pub use check::{check, findings};
-pub use sections::{Cluster, Directory, History, Node, Queue, Secret, Sessions};
+pub use secret::Secret;
+pub use sections::{Cluster, Directory, History, Node, Queue, Sessions};
 pub use sources::Overrides;
+pub use tls::TlsFiles;
 
 /// What a node is told, from all sources together.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -153,7 +158,9 @@ impl Config {
                     return Err(ConfigError::Contradiction(message.to_owned()));
                 }
                 fleet.history.validate()?;
-                fleet.queue.validate()
+                fleet.queue.validate()?;
+                fleet.sessions.validate()?;
+                fleet.cluster.tls().validate_with_authority()
             }
             None if self.node.roles != Roles::all() => {
                 let message = "a server with its own data folder has all roles: `node.roles` is for the nodes of a fleet";

@@ -10,6 +10,7 @@ pub mod incoming;
 pub mod links;
 pub mod outgoing;
 pub mod routing;
+mod tls;
 
 /// The messages, made from `proto/delivery.proto`.
 #[allow(missing_docs, clippy::all, clippy::pedantic)]
@@ -18,3 +19,4 @@ pub mod wire {
 }
 
 pub use authentication::NodeKey;
+pub use tls::NodeTls;

@@ -17,8 +17,10 @@ use crate::discovery::Discovery;
 use crate::gateway::hub::Hub;
 use crate::metrics::Metrics;
 use crate::notices::Notices;
+use crate::origins::WebOrigins;
 use crate::presence::Presence;
 use crate::rate_limit::RateLimits;
+use crate::readiness::Readiness;
 
 /// The parts of this process, each of which knows only what it needs.
 pub struct Node {
@@ -58,6 +60,10 @@ pub struct Node {
     pub cluster: Arc<dyn Cluster>,
     /// Which chat servers there are.
     pub discovery: Discovery,
+    /// Does it take new clients?
+    pub readiness: Readiness,
+    /// Pages of other origins that may ask.
+    pub web_origins: WebOrigins,
     /// Limits on what can be guessed or flooded.
     pub rate_limits: RateLimits,
     /// Counters.

@@ -15,6 +15,7 @@ use banter_store::directory::DirectoryError;
 use banter_store::embedded::history::{HistoryOptions, OpenError};
 
 use crate::config::{Config, ConfigError};
+use crate::delivery::NodeTls;
 use crate::discovery::{AddressFileError, PlaceHeaders};
 use crate::gateway::FrameRate;
 use crate::presence::GRACE;
@@ -48,6 +49,10 @@ pub struct ServeOptions {
     pub internal: Option<Internal>,
     /// Where clients reach it; empty for "where they asked".
     pub client_url: String,
+    /// Origins of pages that may connect, besides those of the node itself.
+    pub web_origins: Vec<String>,
+    /// Origins that pages may connect to, besides those of known gateways.
+    pub gateway_origins: Vec<String>,
     /// Where it is, as the operator names it.
     pub region: String,
     /// Where it is.
@@ -67,6 +72,8 @@ pub struct Internal {
     pub listen: SocketAddr,
     /// The address that they use (`host:port`); empty for the one that it listens on.
     pub address: String,
+    /// Certificates by which nodes know each other; links in plain text without.
+    pub tls: Option<NodeTls>,
 }
 
 impl ServeOptions {
@@ -84,6 +91,8 @@ impl ServeOptions {
             roles: Roles::all(),
             internal: None,
             client_url: String::new(),
+            web_origins: Vec::new(),
+            gateway_origins: Vec::new(),
             region: String::new(),
             coordinates: None,
             place_headers: PlaceHeaders::default(),
@@ -110,12 +119,15 @@ impl ServeOptions {
         options.shards = node.shards.map(usize::from);
         options.roles = node.roles;
         options.client_url = node.client_url.clone();
+        options.web_origins = node.web_origins.clone();
+        options.gateway_origins = node.gateway_origins.clone();
         options.region = node.region.clone();
         options.place_headers = node.place_headers()?;
         options.geoip = Some(node.geoip.clone()).filter(|path| !path.as_os_str().is_empty());
         options.coordinates = node.coordinates.map(|[latitude, longitude]| Coordinates { latitude, longitude });
         if config.fleet()?.is_some() {
-            options.internal = Some(Internal { listen: node.internal_listen, address: node.internal_address.clone() });
+            options.internal =
+                Some(Internal { listen: node.internal_listen, address: node.internal_address.clone(), tls: NodeTls::of(node)? });
             options.drain = Duration::from_secs(node.drain_seconds);
         }
         Ok(options)

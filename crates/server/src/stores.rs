@@ -1,6 +1,7 @@
 //! The engines under a server, behind the traits: all in one data folder, or those of a fleet.
 
 mod embedded;
+mod engine_metrics;
 pub(crate) mod fleet;
 pub mod forwarding;
 pub mod unqueued;
@@ -8,7 +9,7 @@ pub mod unqueued;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use banter_store::{Cluster, CommandQueue, Directory, History, PartitionAssignment, Sessions, StoreError};
+use banter_store::{Cluster, CommandQueue, Directory, Feed, History, PartitionAssignment, Sessions, StoreError};
 use prometheus_client::collector::Collector;
 
 use unqueued::Unqueued;
@@ -25,6 +26,8 @@ pub struct Stores {
     pub unqueued: Arc<Unqueued>,
     /// Which partitions are applied here; `None` for a node that applies none.
     pub assignment: Option<Box<dyn PartitionAssignment>>,
+    /// Where workers write on to what they stored; `None` where the history does that itself, or nobody is to follow.
+    pub feed: Option<Arc<dyn Feed>>,
     /// People.
     pub directory: Arc<dyn Directory>,
     /// Which nodes there are, this one among them.

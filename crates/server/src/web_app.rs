@@ -5,24 +5,22 @@
 
 mod encoding;
 mod files;
+mod policy;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 
 use encoding::choose;
 use files::{DOCUMENT, FILES, File};
+use policy::Said;
 
-/// What the app may load and do: nothing but what came with it, from where it came. Scripts and styles are files of their own, so
-/// that nothing which got into the page as text can run; `self` in `connect-src` is the API and the WebSocket. Texts
-/// become HTML nowhere: Trusted Types refuse it, but for the templates of the framework and the address of the service worker.
-const APP_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; \
-     manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-     require-trusted-types-for 'script'; trusted-types svelte-trusted-html banter-service-worker",
-);
+pub use policy::Policy;
+
 /// For the page that stands in for the app: nothing is loaded and nothing runs.
 const PAGE_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
@@ -44,27 +42,37 @@ pub fn is_built() -> bool {
 }
 
 /// The routes of the app; or of a page that says how to build it, where it is not in this binary.
-pub fn routes() -> Router {
-    if is_built() { app(FILES) } else { Router::new().route("/", get(not_built)) }
+pub fn routes(policy: Policy) -> Router {
+    if is_built() { app(FILES, policy) } else { Router::new().route("/", get(not_built)) }
 }
 
-fn app(files: &'static [File]) -> Router {
+fn app(files: &'static [File], policy: Policy) -> Router {
+    let policy = Arc::new(policy);
     let mut router = Router::new();
     for file in files {
-        router = router.route(file.path, get(move |request: HeaderMap| async move { answer(file, &request) }));
+        router = router.route(file.path, answering(file, &policy));
     }
     // The build script takes no folder without a document for the app.
     if let Some(document) = files.iter().find(|file| file.path == DOCUMENT) {
-        router = router.route("/", get(move |request: HeaderMap| async move { answer(document, &request) }));
+        router = router.route("/", answering(document, &policy));
     }
     router
 }
 
+fn answering(file: &'static File, policy: &Arc<Policy>) -> MethodRouter {
+    let policy = policy.clone();
+    get(move |request: HeaderMap| async move { answer(file, &request, policy.said()) })
+}
+
 /// `file`, or that the browser has it already.
-fn answer(file: &File, request: &HeaderMap) -> Response {
+fn answer(file: &File, request: &HeaderMap, policy: Said) -> Response {
     let (encoding, bytes) = choose(file, request);
     // Each encoding is another sequence of bytes, and so has another tag.
-    let tag = format!("\"{}-{}\"", file.tag, encoding.name().unwrap_or("plain"));
+    let encoding_name = encoding.name().unwrap_or("plain");
+    let tag = match file.is_immutable() {
+        true => format!("\"{}-{encoding_name}\"", file.tag),
+        false => format!("\"{}-{}-{encoding_name}\"", file.tag, policy.tag),
+    };
     let mut response = if has_already(request, &tag) { StatusCode::NOT_MODIFIED.into_response() } else { bytes.into_response() };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, if file.is_immutable() { FOR_EVER } else { ASK_FIRST });
@@ -76,7 +84,7 @@ fn answer(file: &File, request: &HeaderMap) -> Response {
     if let Some(name) = encoding.name() {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
     }
-    secure(headers, APP_POLICY);
+    secure(headers, policy.header);
     response
 }
 
@@ -119,7 +127,7 @@ mod tests {
     ];
 
     async fn ask(request: http::request::Builder) -> (StatusCode, HeaderMap, Vec<u8>) {
-        let response = app(SOME).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let response = app(SOME, Policy::new(Vec::new(), None)).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         (parts.status, parts.headers, body.collect().await.unwrap().to_bytes().to_vec())
     }
@@ -176,7 +184,10 @@ mod tests {
         }
         let (status, _, body) = ask(Request::get("/service-worker.js").header("if-none-match", "\"s\"")).await;
         assert_eq!((status, body.as_slice()), (StatusCode::OK, &b"worker"[..]));
-        let brotli = Request::get("/").header("accept-encoding", "br").header("if-none-match", "\"d-plain\"");
+        let (_, headers, _) = ask(Request::get("/")).await;
+        let plain = headers["etag"].to_str().unwrap().to_owned();
+        assert_eq!(ask(Request::get("/").header("if-none-match", &plain)).await.0, StatusCode::NOT_MODIFIED);
+        let brotli = Request::get("/").header("accept-encoding", "br").header("if-none-match", &plain);
         assert_eq!(ask(brotli).await.0, StatusCode::OK, "another encoding is not what the browser has");
     }
 }

@@ -4,7 +4,6 @@ mod apply;
 pub mod delivery;
 mod feeding;
 pub mod following;
-mod held;
 mod kept;
 mod round;
 mod run;

@@ -99,6 +99,12 @@ pub trait History: Send + Sync + 'static {
         Ok(positions)
     }
 
+    /// How many questions of one who asks are worth having under way at the same time: 1 where rows are in this process, more where each
+    /// question is a round trip.
+    fn questions_at_once(&self) -> usize {
+        1
+    }
+
     /// Stores `batch`: synced to disk when this returns. After an error nothing of it is stored, but where the queue replays its
     /// commands any part of it may be, now or later: the same commands come again.
     async fn commit(&self, batch: HistoryBatch) -> Result<(), StoreError>;

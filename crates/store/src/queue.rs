@@ -51,6 +51,11 @@ pub trait CommandQueue: Send + Sync + 'static {
 
     /// Adds a command to its conversation's partition, waiting for room.
     async fn push(&self, envelope: Envelope) -> Result<(), PushError>;
+
+    /// Is the engine known to be away? Asks nothing: an engine that tells of it by itself, and others never, are not.
+    fn is_away(&self) -> bool {
+        false
+    }
 }
 
 /// The reading end of one partition.

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use banter_model::{DeviceId, GroupId, UserId};
 use banter_store::behaviour::directory as behaviour;
@@ -138,6 +139,29 @@ async fn removed_devices_are_kept_for_a_day() {
         let kept: Vec<u64> = directory.removed_devices(0).await.unwrap().iter().map(|(device, ..)| device.0).collect();
         let expected: &[u64] = [&[1][..], &[1, 2], &[2, 3]][id as usize - 1];
         assert_eq!(kept, expected);
+    }
+}
+
+/// Every statement is counted, on either engine: those of a transaction, and its beginning and end, each by itself.
+#[tokio::test]
+async fn statements_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut directories = vec![SqlDirectory::open_sqlite(&folder.path().join("directory.db")).await.unwrap()];
+    match std::env::var("BANTER_TEST_POSTGRES") {
+        Ok(url) => directories.push(SqlDirectory::connect(&url).await.unwrap()),
+        Err(_) => eprintln!("not run: BANTER_TEST_POSTGRES is not set"),
+    }
+    for directory in directories {
+        let counters = directory.counters();
+        let seen = || [&counters.statements, &counters.transactions].map(|counter| counter.load(Relaxed));
+        assert_eq!(seen(), [0, 0]);
+        // Nobody has such an id.
+        assert_eq!(directory.users(&[UserId(u64::MAX >> 1)]).await.unwrap(), []);
+        assert_eq!(seen(), [1, 0]);
+        let nobody = UserId(u64::MAX >> 1);
+        assert!(!directory.delete_device(nobody, DeviceId(u64::MAX >> 1), NOW).await.unwrap());
+        assert_eq!(seen(), [1 + 3, 1], "beginning, deleting, committing");
+        directory.close().await;
     }
 }
 

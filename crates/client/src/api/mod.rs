@@ -121,9 +121,11 @@ impl Api {
         self.send(method, path, body).await.map(|_| ())
     }
 
-    /// Is there a server that answers? For telling a blocked WebSocket from no network.
-    pub async fn health(&self) -> Result<(), Error> {
-        answer(self.request(Method::GET, "/health").timeout(CONNECT)).await.map(|_| ())
+    /// Does the chat server at `base`, which may be another host than the API's, answer? For telling a blocked WebSocket from a server that
+    /// is gone, and from no network.
+    pub async fn is_alive(&self, base: &str) -> bool {
+        let answer = self.http().get(format!("{base}/health")).timeout(CONNECT).send().await;
+        answer.is_ok_and(|answer| !answer.status().is_server_error())
     }
 }
 

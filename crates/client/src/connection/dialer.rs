@@ -120,7 +120,7 @@ impl Dialer {
             return Err(closed);
         }
         self.websocket_failures = self.websocket_failures.saturating_add(1);
-        if self.websocket_failures < FAILURES || api.health().await.is_err() {
+        if self.websocket_failures < FAILURES || !api.is_alive(self.server()).await {
             return Err(closed);
         }
         tracing::info!(server = self.server(), %closed, "WebSocket does not get through, HTTP does: long polling");

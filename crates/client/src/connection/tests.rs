@@ -215,6 +215,25 @@ async fn a_dead_server_is_passed_over() {
 }
 
 #[tokio::test]
+async fn dead_servers_are_no_blocked_websocket() {
+    let works = accept(|mut socket| async move {
+        read(&mut socket).await;
+        socket.send(text(&welcome(45_000))).await.unwrap();
+        std::future::pending().await
+    })
+    .await;
+    // The API is on another host, and answers.
+    let api = api(&serve(|_| Some((200, "{}".into()))).await);
+    let servers = ["http://127.0.0.1:1", "http://127.0.0.1:2", works.as_str()];
+    let mut dialer = Dialer::new(&api, &servers.map(|url| banter_protocol::api::ChatServer { url: url.into() }));
+    for _ in 0..2 {
+        assert!(dialer.dial(&api, None).await.is_err());
+    }
+    let (connection, _) = dialer.dial(&api, None).await.unwrap();
+    assert!(matches!(connection, Connection::WebSocket(_)), "long polling for minutes, though WebSocket gets through");
+}
+
+#[tokio::test]
 async fn a_silent_server_is_passed_over() {
     let api = api("http://127.0.0.1:1");
     let servers = ["http://127.0.0.1:2", "http://127.0.0.1:3"].map(|url| banter_protocol::api::ChatServer { url: url.into() });

@@ -21,6 +21,9 @@ use super::{CassandraHistory, page, positions, write};
 /// Most conversations asked for with one request: enough that a listing of some hundred is a handful of requests, and few enough that
 /// they spread over the nodes.
 pub(super) const CONVERSATIONS_AT_ONCE: usize = 32;
+/// Questions of one listing or one round of a worker that are under way at the same time: a listing of a hundred conversations waits for
+/// some seven answers in turn, and what all listings of a node ask together (`LISTINGS_AT_ONCE` of the server) are some thousand requests.
+const QUESTIONS_AT_ONCE: usize = 16;
 /// Most memberships or mentions asked for with one request.
 const ROWS_AT_ONCE: usize = 500;
 /// Most shares of positions asked for with one request: 1,024 partitions.
@@ -179,6 +182,10 @@ impl History for CassandraHistory {
             }
         }
         Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+    }
+
+    fn questions_at_once(&self) -> usize {
+        QUESTIONS_AT_ONCE
     }
 
     async fn roster(&self, id: ConversationId) -> Result<Option<Roster>, StoreError> {

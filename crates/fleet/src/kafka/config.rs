@@ -49,6 +49,8 @@ pub struct KafkaConfig {
     pub session_timeout: Duration,
     /// The longest that a partition that goes to another member waits for the round under way.
     pub handover: Duration,
+    /// How often the clients report how many requests they sent, and which brokers they reach ([`super::KafkaCounters`]).
+    pub figures_every: Duration,
 }
 
 impl KafkaConfig {
@@ -71,6 +73,7 @@ impl KafkaConfig {
             fetch_wait: Duration::from_millis(100),
             session_timeout: Duration::from_secs(6),
             handover: Duration::from_secs(2),
+            figures_every: Duration::from_secs(5),
         }
     }
 
@@ -91,9 +94,11 @@ impl KafkaConfig {
         client
     }
 
+    /// For one whose context takes the figures.
     pub(super) fn producer(&self) -> ClientConfig {
         let mut client = self.client();
         client
+            .set("statistics.interval.ms", self.figures_every.as_millis().to_string())
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("linger.ms", (self.linger.as_secs_f64() * 1_000.0).to_string())

@@ -5,6 +5,8 @@
 //! name that reads is a consumer group; its place is the offsets that it committed. Committed offsets are right here: facts may come
 //! twice, and who reads them knows.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -19,8 +21,10 @@ use rdkafka::producer::FutureProducer;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::KafkaConfig;
+use super::counters::{Counting, KafkaCounters};
 use super::feed_reader::KafkaFeedReader;
-use super::feed_writer::KafkaFeedWriter;
+use super::feed_writer::{KafkaFeedWriter, Written};
+use super::topic::settled;
 
 /// How long Kafka may take to answer a question about a group.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(15);
@@ -51,7 +55,9 @@ impl Default for KafkaFeedConfig {
 pub struct KafkaFeed {
     config: KafkaConfig,
     feed: KafkaFeedConfig,
-    producer: FutureProducer,
+    producer: FutureProducer<Counting>,
+    counters: Arc<KafkaCounters>,
+    facts: Arc<AtomicU64>,
 }
 
 impl KafkaFeed {
@@ -67,8 +73,20 @@ impl KafkaFeed {
             .set("enable.idempotence", "false")
             .set("linger.ms", "0")
             .set("message.timeout.ms", SEND_TIMEOUT.as_millis().to_string());
-        let producer = producer.create().map_err(failed)?;
-        Ok(KafkaFeed { config: config.clone(), feed: feed.clone(), producer })
+        let counters = Arc::<KafkaCounters>::default();
+        let context = Counting::new(Arc::clone(&counters), "the feed");
+        let producer = producer.create_with_context(context).map_err(failed)?;
+        Ok(KafkaFeed { config: config.clone(), feed: feed.clone(), producer, counters, facts: Arc::default() })
+    }
+
+    /// What its writers asked of Kafka so far; a record has the facts of some rounds of one partition.
+    pub fn counters(&self) -> &Arc<KafkaCounters> {
+        &self.counters
+    }
+
+    /// Facts that its writers have written so far.
+    pub fn facts_written(&self) -> u64 {
+        self.facts.load(Ordering::Relaxed)
     }
 
     fn group(&self, name: &str) -> String {
@@ -148,7 +166,7 @@ fn register(consumer: &BaseConsumer, topic: &str, partitions: u32) -> Result<(),
     }
     let mut list = TopicPartitionList::with_capacity(missing.len());
     for partition in missing {
-        let (_, end) = consumer.fetch_watermarks(topic, partition, TIMEOUT)?;
+        let (_, end) = settled(|| consumer.fetch_watermarks(topic, partition, TIMEOUT))?;
         list.add_partition_offset(topic, partition, Offset::Offset(end))?;
     }
     match consumer.commit(&list, CommitMode::Sync) {
@@ -194,7 +212,13 @@ impl Feed for KafkaFeed {
 
     /// To be called on a Tokio runtime.
     fn writer(&self, partition: u32, position: u64) -> Option<Box<dyn FeedWriter>> {
-        let producer = self.producer.clone();
-        Some(Box::new(KafkaFeedWriter::start(producer, self.feed.topic.clone(), partition, position, self.feed.unkept)))
+        let written = Written {
+            producer: self.producer.clone(),
+            topic: self.feed.topic.clone(),
+            partition,
+            counters: Arc::clone(&self.counters),
+            facts: Arc::clone(&self.facts),
+        };
+        Some(Box::new(KafkaFeedWriter::start(written, position, self.feed.unkept)))
     }
 }

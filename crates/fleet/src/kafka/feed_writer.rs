@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +18,8 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
+
+use super::counters::{Counting, KafkaCounters};
 
 /// Most facts in one record: about 150 KB.
 const RECORD_FACTS: usize = 4_096;
@@ -32,8 +35,16 @@ pub(super) struct KafkaFeedWriter {
     task: JoinHandle<()>,
 }
 
+/// Where facts are written to, and counted.
+pub(super) struct Written {
+    pub producer: FutureProducer<Counting>,
+    pub topic: String,
+    pub partition: u32,
+    pub counters: Arc<KafkaCounters>,
+    pub facts: Arc<AtomicU64>,
+}
+
 struct Outbox {
-    partition: u32,
     /// Most facts that wait, but for the last that were appended.
     most: usize,
     waiting: Mutex<Waiting>,
@@ -50,12 +61,12 @@ struct Waiting {
 }
 
 impl KafkaFeedWriter {
-    /// Starts the task that writes `partition`, of which everything up to `position` is in the topic.
-    pub fn start(producer: FutureProducer, topic: String, partition: u32, position: u64, most: usize) -> KafkaFeedWriter {
+    /// Starts the task that writes the partition of `written`, of which everything up to `position` is in the topic.
+    pub fn start(written: Written, position: u64, most: usize) -> KafkaFeedWriter {
         let waiting = Mutex::new(Waiting { position, ..Waiting::default() });
-        let outbox = Arc::new(Outbox { partition, most: most.max(1), waiting, appended: Notify::new() });
+        let outbox = Arc::new(Outbox { most: most.max(1), waiting, appended: Notify::new() });
         let (done, kept) = watch::channel(position);
-        let task = tokio::spawn(write(producer, topic, Arc::clone(&outbox), done));
+        let task = tokio::spawn(write(written, Arc::clone(&outbox), done));
         KafkaFeedWriter { outbox, kept, task }
     }
 }
@@ -81,12 +92,15 @@ impl Outbox {
 }
 
 /// Writes what is appended, for as long as the writer is there.
-async fn write(producer: FutureProducer, topic: String, outbox: Arc<Outbox>, done: watch::Sender<u64>) {
+async fn write(written: Written, outbox: Arc<Outbox>, done: watch::Sender<u64>) {
     loop {
         let kept = *done.borrow();
         let (facts, position) = outbox.next(kept).await;
         if !facts.is_empty() {
-            send(&producer, &topic, outbox.partition, &Facts(facts).encode()).await;
+            let count = facts.len() as u64;
+            written.send(&Facts(facts).encode()).await;
+            KafkaCounters::add(&written.counters.records, 1);
+            KafkaCounters::add(&written.facts, count);
         }
         outbox.waiting.lock().sent = 0;
         if let Some(position) = position {
@@ -95,18 +109,22 @@ async fn write(producer: FutureProducer, topic: String, outbox: Arc<Outbox>, don
     }
 }
 
-/// Sends a record until it is acknowledged.
-async fn send(producer: &FutureProducer, topic: &str, partition: u32, payload: &[u8]) {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        // There are fewer than 2^31 partitions.
-        let record = FutureRecord::<(), [u8]>::to(topic).partition(partition as i32).payload(payload);
-        match producer.send(record, Timeout::Never).await {
-            Ok(_) => return,
-            Err((error, _)) => tracing::warn!(partition, %error, "facts are not in the feed yet; trying again"),
+impl Written {
+    /// Sends a record until it is acknowledged.
+    async fn send(&self, payload: &[u8]) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            // There are fewer than 2^31 partitions.
+            let record = FutureRecord::<(), [u8]>::to(&self.topic).partition(self.partition as i32).payload(payload);
+            match self.producer.send(record, Timeout::Never).await {
+                Ok(_) => return,
+                Err((error, _)) => {
+                    tracing::warn!(partition = self.partition, %error, "facts are not in the feed yet; trying again");
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (2 * pause).min(LONGEST_PAUSE);
         }
-        tokio::time::sleep(pause).await;
-        pause = (2 * pause).min(LONGEST_PAUSE);
     }
 }
 

@@ -18,6 +18,8 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use tokio::sync::Notify;
 
+use super::counters::{KafkaCounters, Reported};
+
 /// Most errors that wait to be told; there is no use in more.
 const ERRORS: usize = 64;
 
@@ -30,8 +32,16 @@ pub(super) fn member(config: &ClientConfig, group: Group) -> Result<Member, Queu
 }
 
 /// Told by the consumer of what its group decides. Called on the thread that polls it.
-#[derive(Clone)]
-pub(super) struct Group(pub Arc<Membership>);
+pub(super) struct Group {
+    membership: Arc<Membership>,
+    reported: Reported,
+}
+
+impl Group {
+    pub fn new(membership: Arc<Membership>, counters: Arc<KafkaCounters>) -> Group {
+        Group { membership, reported: Reported::new(counters) }
+    }
+}
 
 /// The right to read a partition, until it is over. Whoever holds it besides the membership is reading, or about to.
 #[derive(Default)]
@@ -257,16 +267,22 @@ impl ClientContext for Group {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(%error, reason, "the consumer of commands");
     }
+
+    fn stats_raw(&self, figures: &[u8]) {
+        self.reported.take(figures);
+    }
 }
 
 impl ConsumerContext for Group {
     fn rebalance(&self, member: &BaseConsumer<Self>, kind: RDKafkaRespErr, list: &mut TopicPartitionList) {
         match kind {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.0.assigned(member, list),
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => self.0.revoked(member, list, member.assignment_lost()),
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.membership.assigned(member, list),
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => {
+                self.membership.revoked(member, list, member.assignment_lost())
+            }
             other => {
                 let error: RDKafkaErrorCode = other.into();
-                self.0.failed(QueueError::Failed(format!("a rebalance failed: {error}")));
+                self.membership.failed(QueueError::Failed(format!("a rebalance failed: {error}")));
             }
         }
     }

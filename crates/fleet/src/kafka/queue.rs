@@ -18,10 +18,20 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use super::KafkaConfig;
 use super::config::MESSAGE_BYTES;
+use super::counters::{KafkaCounters, Reported};
 
-/// Told of a command that was taken and will not be in the topic, as far as is known, and why. The sender is to send it again, with
-/// its tag. Called on the producer's thread: it must not block.
-pub type Failed = dyn Fn(Envelope, &str) + Send + Sync;
+/// Told of commands that were taken and are not in the topic. Called on the producer's threads and by those who push: it must not block.
+pub trait Unsent: Send + Sync + 'static {
+    /// The command will not be in the topic, as far as is known, and why. The sender is to send it again, with its tag.
+    fn failed(&self, command: Envelope, reason: &str);
+
+    /// Is the command, which is about to be sent, to come after one that failed and was not sent again yet? Then it is given to
+    /// [`Unsent::held_back`] instead, or the two would change places. May be asked about one command more than once.
+    fn holds_back(&self, command: &Envelope) -> bool;
+
+    /// The command was not sent: its sender is to send it again, after the earlier one.
+    fn held_back(&self, command: Envelope);
+}
 
 /// The longest that it takes until everything that was purged is told of.
 const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,20 +68,26 @@ struct Shared {
     room: Vec<Semaphore>,
     /// Whenever something was acknowledged, or failed.
     freed: Notify,
-    failed: Box<Failed>,
+    unsent: Arc<dyn Unsent>,
     replacing: AtomicBool,
-    acknowledged: AtomicU64,
+    counters: Arc<KafkaCounters>,
     failures: AtomicU64,
     replaced: AtomicU64,
 }
 
 /// What becomes of what was sent. Called on the producer's thread.
-#[derive(Clone)]
-struct Deliveries(Arc<Shared>);
+struct Deliveries {
+    shared: Arc<Shared>,
+    reported: Reported,
+}
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(%error, reason, "the producer of commands");
+    }
+
+    fn stats_raw(&self, figures: &[u8]) {
+        self.reported.take(figures);
     }
 }
 
@@ -85,17 +101,17 @@ impl ProducerContext for Deliveries {
             Err((error, message)) => (message, Some(error)),
         };
         match error {
-            None => drop(self.0.acknowledged.fetch_add(1, Ordering::Relaxed)),
+            None => KafkaCounters::add(&self.shared.counters.records, 1),
             // It is what `send` encoded.
             Some(error) => match message.payload().map(Envelope::decode) {
-                Some(Ok(envelope)) => self.0.fail(envelope, &error.to_string()),
+                Some(Ok(envelope)) => self.shared.fail(envelope, &error.to_string()),
                 _ => tracing::error!(%error, "a command that failed cannot be read back"),
             },
         }
-        if let Some(room) = usize::try_from(message.partition()).ok().and_then(|partition| self.0.room.get(partition)) {
+        if let Some(room) = usize::try_from(message.partition()).ok().and_then(|partition| self.shared.room.get(partition)) {
             room.add_permits(weight);
         }
-        self.0.freed.notify_waiters();
+        self.shared.freed.notify_waiters();
     }
 }
 
@@ -103,7 +119,7 @@ impl Shared {
     fn fail(&self, envelope: Envelope, reason: &str) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(conversation = %envelope.command.conversation, reason, "a command did not get into the queue");
-        (self.failed)(envelope, reason);
+        self.unsent.failed(envelope, reason);
     }
 }
 
@@ -113,6 +129,8 @@ enum NotTaken {
     Later,
     /// It never will.
     Never(String),
+    /// It has to come after one that failed.
+    HeldBack,
 }
 
 impl KafkaQueue {
@@ -123,7 +141,7 @@ impl KafkaQueue {
     ///
     /// # Panics
     /// When there are no partitions or there is no room for a command: nothing could be queued then.
-    pub fn open(config: &KafkaConfig, failed: Box<Failed>) -> Result<KafkaQueue, QueueError> {
+    pub fn open(config: &KafkaConfig, unsent: Arc<dyn Unsent>) -> Result<KafkaQueue, QueueError> {
         assert!(
             config.partitions > 0 && config.unacknowledged > 0,
             "a queue has at least one partition and room for one command"
@@ -131,9 +149,9 @@ impl KafkaQueue {
         let shared = Arc::new(Shared {
             room: (0..config.partitions).map(|_| Semaphore::new(config.unacknowledged as usize)).collect(),
             freed: Notify::new(),
-            failed,
+            unsent,
             replacing: AtomicBool::new(false),
-            acknowledged: AtomicU64::new(0),
+            counters: Arc::default(),
             failures: AtomicU64::new(0),
             replaced: AtomicU64::new(0),
         });
@@ -186,10 +204,15 @@ impl KafkaQueue {
     /// What it did so far.
     pub fn figures(&self) -> QueueFigures {
         QueueFigures {
-            acknowledged: self.shared.acknowledged.load(Ordering::Relaxed),
+            acknowledged: self.shared.counters.records.load(Ordering::Relaxed),
             failed: self.shared.failures.load(Ordering::Relaxed),
             producers_replaced: self.shared.replaced.load(Ordering::Relaxed),
         }
+    }
+
+    /// What it asked of Kafka so far.
+    pub fn counters(&self) -> &Arc<KafkaCounters> {
+        &self.shared.counters
     }
 
     /// Partition and weight; a command that weighs more than there is room takes all of it.
@@ -209,6 +232,10 @@ impl KafkaQueue {
             .partition(partition as i32)
             .payload(&payload);
         let producer = self.producer.read();
+        // With the producer in hand: one that takes the place of one that failed comes when all that failed with that is told.
+        if self.shared.unsent.holds_back(envelope) {
+            return Err(NotTaken::HeldBack);
+        }
         match producer.send(record) {
             Ok(()) => Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Err(NotTaken::Later),
@@ -232,6 +259,11 @@ impl KafkaQueue {
             let current = Arc::clone(&place.read());
             // Another may have done it before this one was asked to.
             if Arc::ptr_eq(&current, &failed) {
+                // What it still has fails, and is told of before a later command can get into the topic by the new one.
+                failed.purge(PurgeConfig::default().queue().inflight());
+                if let Err(error) = failed.flush(PURGE_TIMEOUT) {
+                    tracing::error!(%error, "not all commands that failed are told of");
+                }
                 match producer(&config, &shared) {
                     Ok(fresh) => {
                         shared.replaced.fetch_add(1, Ordering::Relaxed);
@@ -241,7 +273,6 @@ impl KafkaQueue {
                 }
             }
             drop(current);
-            // What it still has fails, and is told of.
             drop(failed);
             shared.replacing.store(false, Ordering::Release);
         });
@@ -253,7 +284,8 @@ impl KafkaQueue {
 }
 
 fn producer(config: &KafkaConfig, shared: &Arc<Shared>) -> Result<ThreadedProducer<Deliveries>, QueueError> {
-    ThreadedProducer::from_config_and_context(&config.producer(), Deliveries(Arc::clone(shared)))
+    let deliveries = Deliveries { shared: Arc::clone(shared), reported: Reported::new(Arc::clone(&shared.counters)) };
+    ThreadedProducer::from_config_and_context(&config.producer(), deliveries)
         .map_err(|error| QueueError::Failed(error.to_string()))
 }
 
@@ -261,6 +293,10 @@ fn producer(config: &KafkaConfig, shared: &Arc<Shared>) -> Result<ThreadedProduc
 impl CommandQueue for KafkaQueue {
     fn partitions(&self) -> u32 {
         self.config.partitions
+    }
+
+    fn is_away(&self) -> bool {
+        self.shared.counters.is_away()
     }
 
     fn try_push(&self, envelope: Envelope) -> Result<(), PushError> {
@@ -276,6 +312,7 @@ impl CommandQueue for KafkaQueue {
             Ok(()) => room.forget(),
             Err(NotTaken::Later) => return Err(PushError::Full(Box::new(envelope))),
             Err(NotTaken::Never(reason)) => self.shared.fail(envelope, &reason),
+            Err(NotTaken::HeldBack) => self.shared.unsent.held_back(envelope),
         }
         Ok(())
     }
@@ -306,6 +343,10 @@ impl CommandQueue for KafkaQueue {
                 }
                 Err(NotTaken::Never(reason)) => {
                     self.shared.fail(envelope, &reason);
+                    return Ok(());
+                }
+                Err(NotTaken::HeldBack) => {
+                    self.shared.unsent.held_back(envelope);
                     return Ok(());
                 }
             }

@@ -11,6 +11,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 
+use super::counters::KafkaCounters;
 use super::membership::Lease;
 use super::readers::Partitions;
 
@@ -80,6 +81,7 @@ impl KafkaReader {
             self.over = true;
             break;
         }
+        KafkaCounters::add(&partitions.counters.records, batch.len() as u64);
         batch
     }
 

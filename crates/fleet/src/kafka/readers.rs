@@ -12,6 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::sync::Notify;
 
 use super::KafkaConfig;
+use super::counters::KafkaCounters;
 use super::membership::{Group, Lease, Member, Membership, News, member};
 use super::reader::KafkaReader;
 
@@ -33,6 +34,7 @@ pub(super) struct Partitions {
     pub topic: String,
     pub member: Arc<Member>,
     pub membership: Arc<Membership>,
+    pub counters: Arc<KafkaCounters>,
     /// One for each partition, made when it is first read, and kept: a second one for the same partition would take the first
     /// one's callback away.
     fetched: Vec<OnceLock<Option<Fetched>>>,
@@ -52,12 +54,17 @@ impl KafkaReaders {
     /// The configuration is not one that Kafka's client understands, or there is no thread for it.
     pub fn open(config: &KafkaConfig) -> Result<KafkaReaders, QueueError> {
         let membership = Arc::new(Membership::new(config.topic.clone(), config.partitions, config.handover));
-        let member = Arc::new(member(&config.consumer(), Group(Arc::clone(&membership)))?);
+        let counters = Arc::<KafkaCounters>::default();
+        let mut client = config.consumer();
+        client.set("statistics.interval.ms", config.figures_every.as_millis().to_string());
+        let group = Group::new(Arc::clone(&membership), Arc::clone(&counters));
+        let member = Arc::new(member(&client, group)?);
         member.subscribe(&[&config.topic]).map_err(|error| QueueError::Failed(error.to_string()))?;
         let partitions = Arc::new(Partitions {
             topic: config.topic.clone(),
             member,
             membership,
+            counters,
             fetched: (0..config.partitions).map(|_| OnceLock::new()).collect(),
         });
         let polled = Arc::clone(&partitions);
@@ -66,6 +73,11 @@ impl KafkaReaders {
             .spawn(move || polled.run())
             .map_err(|error| QueueError::Failed(error.to_string()))?;
         Ok(KafkaReaders { partitions, epoch: config.epoch.0 })
+    }
+
+    /// What it asked of Kafka so far.
+    pub fn counters(&self) -> &Arc<KafkaCounters> {
+        &self.partitions.counters
     }
 
     fn assigned(&self, partition: u32, lease: Arc<Lease>) -> Assigned {

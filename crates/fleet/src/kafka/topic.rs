@@ -1,7 +1,7 @@
 //! Making the topics, and saying what is unsafe about those that are there.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use banter_model::position::pack;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
@@ -13,6 +13,10 @@ use super::config::MESSAGE_BYTES;
 
 /// How long Kafka may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a topic that was just made may take until every partition of it has a leader that knows so.
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
+/// How often one looks.
+const LOOK: Duration = Duration::from_millis(50);
 /// Retention that is too short for a night in which nothing is stored.
 const SHORT_RETENTION: Duration = Duration::from_secs(3 * 24 * 3_600);
 
@@ -73,15 +77,61 @@ pub async fn create_topic(config: &KafkaConfig, plan: &TopicPlan) -> Result<bool
         .set("retention.ms", &retention)
         .set("retention.bytes", "-1")
         .set("max.message.bytes", &bytes);
-    let made = admin.create_topics([&topic], &options()).await?;
-    for result in made {
+    let results = admin.create_topics([&topic], &options()).await?;
+    let mut made = true;
+    for result in results {
         match result {
             Ok(_) => {}
-            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => return Ok(false),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => made = false,
             Err((topic, code)) => return Err(KafkaError::Refused { topic, code }),
         }
     }
-    Ok(true)
+    // Whoever looks at it next is not to find half of it. One that was there may lack a leader for long, and that is no reason to wait.
+    let name = plan.name.clone();
+    let look = move || settled(|| known(&admin, &name, made));
+    tokio::task::spawn_blocking(look).await.map_err(|error| KafkaError::Unanswered(error.to_string()))??;
+    Ok(made)
+}
+
+/// Asks again while the brokers have not told each other about a topic that was just made. Blocks.
+pub(super) fn settled<T>(
+    mut ask: impl FnMut() -> Result<T, rdkafka::error::KafkaError>,
+) -> Result<T, rdkafka::error::KafkaError> {
+    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition, UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
+    let until = Instant::now() + SETTLED_WITHIN;
+    loop {
+        match ask() {
+            Err(error)
+                if Instant::now() < until
+                    && matches!(
+                        error.rdkafka_error_code(),
+                        Some(
+                            LeaderNotAvailable
+                                | NotLeaderForPartition
+                                | UnknownPartition
+                                | UnknownTopic
+                                | UnknownTopicOrPartition
+                        )
+                    ) =>
+            {
+                std::thread::sleep(LOOK);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Does the broker that is asked know the topic, and with `leaders` a leader for each of its partitions? Fails as Kafka does where not.
+/// Blocks.
+fn known(admin: &AdminClient<DefaultClientContext>, name: &str, leaders: bool) -> Result<(), rdkafka::error::KafkaError> {
+    let metadata = admin.inner().fetch_metadata(Some(name), TIMEOUT)?;
+    let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none());
+    let partitions = topic.map(|topic| topic.partitions()).unwrap_or_default();
+    match (partitions.is_empty(), leaders && partitions.iter().any(|partition| partition.leader() < 0)) {
+        (true, _) => Err(rdkafka::error::KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition)),
+        (false, true) => Err(rdkafka::error::KafkaError::MetadataFetch(RDKafkaErrorCode::LeaderNotAvailable)),
+        (false, false) => Ok(()),
+    }
 }
 
 /// What a batch takes besides a command of the largest size.
@@ -191,7 +241,7 @@ pub async fn last_positions(config: &KafkaConfig) -> Result<Vec<u64>, KafkaError
         let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none());
         let partitions = topic.map_or(0, |topic| topic.partitions().len() as i32);
         let ends = (0..partitions).map(|partition| {
-            let (_, end) = admin.inner().fetch_watermarks(&name, partition, TIMEOUT)?;
+            let end = settled(|| admin.inner().fetch_watermarks(&name, partition, TIMEOUT))?.1;
             Ok::<_, rdkafka::error::KafkaError>(u64::try_from(end).unwrap_or(0))
         });
         ends.collect::<Result<Vec<u64>, rdkafka::error::KafkaError>>()

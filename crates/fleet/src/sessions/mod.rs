@@ -14,6 +14,8 @@ mod circuit;
 mod link;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -77,9 +79,22 @@ impl RedisOptions {
 pub struct RedisSessions {
     link: Link,
     circuit: Circuit,
+    counters: Arc<RedisCounters>,
     options: RedisOptions,
     update: Lua,
     sweep: Lua,
+}
+
+/// Counters since the registry was opened. They only grow; read them with [`Ordering::Relaxed`].
+#[derive(Debug, Default)]
+pub struct RedisCounters {
+    /// Requests: commands that were sent together and answered together, which is one round trip (to each server of a cluster that
+    /// is concerned).
+    pub requests: AtomicU64,
+    /// Commands in them.
+    pub commands: AtomicU64,
+    /// Requests without an answer. Those that were not sent, because Redis was away a moment ago, are not counted at all.
+    pub failed_requests: AtomicU64,
 }
 
 /// A script, and the name that a server which has seen it knows it by.
@@ -102,7 +117,12 @@ impl RedisSessions {
     pub fn new(options: RedisOptions) -> Result<Self, SessionsError> {
         let link = Link::new(&options).map_err(|error| SessionsError::Failed(error.to_string()))?;
         let (update, sweep) = (Lua::new(UPDATE), Lua::new(SWEEP));
-        Ok(RedisSessions { link, circuit: Circuit::default(), options, update, sweep })
+        Ok(RedisSessions { link, circuit: Circuit::default(), counters: Arc::default(), options, update, sweep })
+    }
+
+    /// What was asked of Redis so far.
+    pub fn counters(&self) -> &Arc<RedisCounters> {
+        &self.counters
     }
 
     fn users_key(&self, shard: u32) -> String {
@@ -134,8 +154,11 @@ impl RedisSessions {
         let Some(permit) = self.circuit.admit(Instant::now()) else {
             return Err(away("it was when it was last tried".to_owned()));
         };
+        self.counters.requests.fetch_add(1, Ordering::Relaxed);
+        self.counters.commands.fetch_add(commands.len() as u64, Ordering::Relaxed);
         match timeout(within, self.link.ask(commands)).await {
             Ok(Err(error)) if is_away(&error) => {
+                self.counters.failed_requests.fetch_add(1, Ordering::Relaxed);
                 permit.failed(Instant::now());
                 Err(away(error.to_string()))
             }
@@ -144,6 +167,7 @@ impl RedisSessions {
                 Ok(answer)
             }
             Err(_) => {
+                self.counters.failed_requests.fetch_add(1, Ordering::Relaxed);
                 permit.failed(Instant::now());
                 Err(away(format!("no answer within {} ms", within.as_millis())))
             }

@@ -76,6 +76,19 @@ impl ZooKeeperOptions {
         }
     }
 
+    /// Connects and leaves again: what is wrong with the servers, the certificates or the credentials is found out, and nothing changed.
+    ///
+    /// # Errors
+    /// When no server is reached within about the session timeout, or one refuses.
+    pub async fn reach(&self) -> Result<(), JoinError> {
+        let client = self.connect(None).await.map_err(join_error)?;
+        match client.list_children(&self.root).await {
+            // The first node makes it.
+            Ok(_) | Err(Error::NoNode) => Ok(()),
+            Err(error) => Err(join_error(error)),
+        }
+    }
+
     /// Connects: to the session given, if it has not ended yet, else with a new one. Gives up after about the session timeout.
     async fn connect(&self, session: Option<SessionInfo>) -> Result<Client, Error> {
         // Detached: what ends a session is its timeout, so that it can be gone on with by another client.
@@ -89,6 +102,7 @@ impl ZooKeeperOptions {
         match &self.tls {
             None => connector.connect(&self.servers).await,
             Some(tls) => {
+                crate::tls::choose_cryptography();
                 let mut options = TlsOptions::default().with_pem_ca(&tls.authority)?;
                 if let Some((certificate, key)) = &tls.identity {
                     options = options.with_pem_identity(certificate, key)?;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -183,6 +184,9 @@ async fn nothing_is_lost_while_the_topic_takes_nothing() {
         assert!(second.try_append(refused.position, &facts(&refused)));
         second.kept_beyond(refused.position - 1).await;
         assert_eq!(second.kept_up_to(), refused.position);
+        assert_eq!(workers.feed.facts_written(), (taken + refused.events.len()) as u64, "those that one writer has written");
+        let records = workers.feed.counters().records.load(Relaxed);
+        assert!(records >= 2 && records < workers.feed.facts_written(), "{records} records");
         let mut reader = reading.reader("reader").await.unwrap();
         let mut dealt = Dealt::default();
         while dealt.new < logs.events() {

@@ -1,6 +1,6 @@
 //! Where readers begin, and what they find there.
 
-use banter_fleet::kafka::{KafkaConfig, KafkaReaders, TopicEpoch};
+use banter_fleet::kafka::{KafkaConfig, KafkaReaders, TopicEpoch, last_positions};
 use banter_model::encoding::Stored;
 use banter_model::position;
 use banter_store::behaviour::assignment::{self, conversations, read, readers};
@@ -105,6 +105,17 @@ async fn a_topic_made_anew_is_read_from_its_start_in_the_next_epoch() {
     })
     .await;
     topic.gone().await;
+}
+
+/// Right after a topic was made its brokers do not know yet who leads what; a move into an empty fleet looks at that moment.
+#[tokio::test]
+async fn a_topic_that_was_just_made_has_its_first_positions() {
+    for _ in 0..3 {
+        let Some(topic) = topic("new", 32, false).await else { return };
+        let first = position::pack(topic.config.epoch.0, 0).unwrap() - 1;
+        assert_eq!(last_positions(&topic.config).await.unwrap(), vec![first; 32]);
+        topic.gone().await;
+    }
 }
 
 /// What somebody else wrote into the topic is passed over by every worker alike; what a newer banter wrote is not.

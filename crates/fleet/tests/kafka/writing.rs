@@ -1,8 +1,9 @@
 //! The writing end.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use banter_fleet::kafka::{KafkaConfig, KafkaQueue};
+use banter_fleet::kafka::{KafkaConfig, KafkaQueue, KafkaReaders};
 use banter_store::behaviour::assignment::{conversations, read, readers};
 use banter_store::behaviour::{self, queue::envelope};
 use banter_store::queue::{CommandQueue, PartitionReader, PushError};
@@ -99,10 +100,10 @@ async fn what_fails_comes_back() {
         assert!(matches!(queue.try_push(all[0].clone()), Err(PushError::Full(_))));
         // It waits for room, which those that fail make.
         queue.push(all[0].clone()).await.unwrap();
-        let early = failed.lock().clone();
+        let early = failed.failed.lock().clone();
         assert_eq!(early, all[..early.len()]);
         queue.drain(Duration::from_millis(1)).await;
-        assert_eq!(failed.lock().len(), 6, "{:?}, {} wait", queue.figures(), queue.waiting(0));
+        assert_eq!(failed.failed.lock().len(), 6, "{:?}, {} wait", queue.figures(), queue.waiting(0));
         assert_eq!(queue.figures().failed, 6);
 
         let (queue, failed) = topic.failing_queue(&config);
@@ -110,7 +111,7 @@ async fn what_fails_comes_back() {
             queue.try_push(envelope.clone()).unwrap();
         }
         assert_eq!(queue.drain(Duration::from_millis(100)).await, 5);
-        assert_eq!(*failed.lock(), all);
+        assert_eq!(*failed.failed.lock(), all);
         assert_eq!(queue.waiting(0), 0);
         assert_eq!(queue.try_push(all[0].clone()), Err(PushError::Closed));
     })
@@ -129,7 +130,7 @@ async fn what_is_too_large_fails_alone() {
         let mut large = envelope(id, 1);
         large.command.action = text(1_000_001);
         queue.push(large.clone()).await.unwrap();
-        assert_eq!(*failed.lock(), [large]);
+        assert_eq!(*failed.failed.lock(), [large]);
         // The largest that there is.
         let mut largest = envelope(id, 2);
         largest.command.action = text(400_000);
@@ -142,7 +143,71 @@ async fn what_is_too_large_fails_alone() {
         assert!(readers[&0].replays());
         drop(readers);
         leave(member).await;
-        assert_eq!(failed.lock().len(), 1);
+        assert_eq!(failed.failed.lock().len(), 1);
+    })
+    .await;
+    topic.gone().await;
+}
+
+/// Requests are fewer than commands when these come faster than requests are answered; both ends count what they did.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_are_counted() {
+    const COMMANDS: u64 = 500;
+    let Some(topic) = topic("counted", 2, false).await else { return };
+    in_time(async {
+        let config = KafkaConfig { figures_every: Duration::from_millis(100), ..topic.config.clone() };
+        let mut member = KafkaReaders::open(&config).unwrap();
+        let mut readers = readers(&mut member, 2, |_| 0).await;
+        let queue = topic.queue_with(&config);
+        let conversations = conversations(2, topic.seed);
+        for number in 1..=COMMANDS {
+            queue.push(envelope(conversations[0], number)).await.unwrap();
+        }
+        let reader: &mut Box<dyn PartitionReader> = readers.get_mut(&0).unwrap();
+        assert_eq!(read(reader, COMMANDS as usize).await.len(), COMMANDS as usize);
+        let (written, fetched) = (queue.counters().clone(), member.counters().clone());
+        assert_eq!(fetched.records.load(Relaxed), COMMANDS);
+        // The figures of the clients come a little later.
+        while written.produce_requests.load(Relaxed) == 0 || fetched.fetch_requests.load(Relaxed) == 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(written.records.load(Relaxed), COMMANDS);
+        assert!(written.produce_requests.load(Relaxed) < COMMANDS, "each command was a request: {written:?}");
+        assert_eq!(written.fetch_requests.load(Relaxed), 0);
+        assert_eq!(fetched.produce_requests.load(Relaxed), 0);
+        assert!(!written.is_away() && !fetched.is_away());
+        drop(readers);
+        leave(member).await;
+    })
+    .await;
+    topic.gone().await;
+}
+
+/// What has to come after one that failed is not sent, whether there is room at once or it waits for some; and goes when it may.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_held_back_is_not_sent() {
+    let Some(topic) = topic("held", 1, true).await else { return };
+    in_time(async {
+        let id = conversations(1, topic.seed)[0];
+        let config = KafkaConfig { unacknowledged: 1, ..topic.config.clone() };
+        let (queue, noted) = topic.failing_queue(&config);
+        queue.push(envelope(id, 1)).await.unwrap();
+        // It waits for the room that the first one takes, and is decided about when it has it.
+        let waiting = queue.push(envelope(id, 3));
+        *noted.up_to.lock() = Some(2);
+        let (pushed, ()) = tokio::join!(waiting, topic.flow());
+        pushed.unwrap();
+        queue.push(envelope(id, 2)).await.unwrap();
+        queue.push(envelope(id, 4)).await.unwrap();
+        assert_eq!(*noted.held_back.lock(), [envelope(id, 3), envelope(id, 4)]);
+        *noted.up_to.lock() = None;
+        queue.push(envelope(id, 3)).await.unwrap();
+        let mut member = topic.member();
+        let mut readers = readers(&mut member, 1, |_| 0).await;
+        let read = read(readers.get_mut(&0).unwrap(), 3).await;
+        assert_eq!(read.into_iter().map(|(_, command)| command.origin.session).collect::<Vec<_>>(), [1, 2, 3]);
+        drop(readers);
+        leave(member).await;
     })
     .await;
     topic.gone().await;

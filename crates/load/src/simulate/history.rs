@@ -13,6 +13,9 @@ use super::Mutation;
 use super::rows::{self, Rows};
 use super::state::{Fate, LifeId, Shared, turn};
 
+/// As many as are asked at the same time.
+const QUESTIONS_AT_ONCE: usize = 4;
+
 /// The history of one worker's life.
 pub struct SimulatedHistory {
     pub(super) shared: Arc<Shared>,
@@ -158,7 +161,16 @@ impl History for SimulatedHistory {
         Ok(())
     }
 
+    fn questions_at_once(&self) -> usize {
+        QUESTIONS_AT_ONCE
+    }
+
     async fn resume(&self, id: ConversationId, settled: u64) -> Result<Option<Conversation>, StoreError> {
+        // Of those that are asked at the same time, some are answered later.
+        let later = self.shared.lock().random.below(3);
+        for _ in 0..later {
+            turn(&self.shared).await;
+        }
         let read = |rows: &Rows| {
             let head = rows.head(id)?.clone();
             let conversation = Conversation { id, head, roster: rows.roster(id).cloned().unwrap_or_default() };

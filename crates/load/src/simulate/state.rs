@@ -209,9 +209,14 @@ pub struct Turn(bool);
 impl Future for Turn {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        // Nobody has to be woken: the scheduler draws who goes on.
-        if std::mem::replace(&mut self.0, true) { Poll::Ready(()) } else { Poll::Pending }
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.0, true) {
+            return Poll::Ready(());
+        }
+        // The scheduler draws who goes on, and nobody has to wake it; but of many questions that a worker waits for, those are looked at
+        // that say so.
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

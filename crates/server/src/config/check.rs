@@ -4,11 +4,16 @@ use std::future::Future;
 use std::time::Duration;
 
 use banter_fleet::cassandra::{CassandraHistory, ConnectError};
-use banter_fleet::kafka::{TopicFinding, examine_topic};
+use banter_fleet::kafka::{KafkaConfig, TopicFinding, examine_topic};
+use banter_fleet::sessions::RedisSessions;
+use banter_store::Sessions;
 use banter_store::data_folder::{Finding, Severity};
+use banter_store::directory::sql::SqlDirectory;
 use tokio::net::TcpStream;
 
+use super::links::unsafe_links;
 use super::{Config, ConfigError, Fleet};
+use crate::delivery::NodeTls;
 use crate::stores::fleet as engines;
 
 /// The longest that an engine is waited for.
@@ -23,6 +28,10 @@ pub async fn check(config: &Config) -> Vec<Finding> {
     match config.fleet() {
         Ok(Some(fleet)) => {
             findings.copies(&fleet);
+            unsafe_links(config, &fleet).into_iter().for_each(|text| findings.warning(text));
+            if let Err(error) = NodeTls::of(&config.node) {
+                findings.fault(error.to_string());
+            }
             findings.engines(&fleet).await;
         }
         Ok(None) => {
@@ -87,11 +96,11 @@ impl Findings {
     }
 
     async fn engines(&mut self, fleet: &Fleet) {
-        self.engine("[directory]", reached(std::slice::from_ref(&fleet.directory.url), 5432)).await;
+        self.engine("[directory]", directory(fleet)).await;
         self.engine("[history]", history(fleet)).await;
         self.engine("[queue]", queue(fleet)).await;
-        self.engine("[sessions]", reached(&fleet.sessions.url, 6379)).await;
-        self.engine("[cluster]", reached(&fleet.cluster.servers, 2181)).await;
+        self.engine("[sessions]", sessions(fleet)).await;
+        self.engine("[cluster]", cluster(fleet)).await;
     }
 
     /// Waits for what an engine answers: what it is and what is unsafe about it, or why not.
@@ -113,8 +122,27 @@ struct Examined {
     unsafe_since: Vec<String>,
 }
 
-async fn reached(addresses: &[String], port: u16) -> Result<Examined, String> {
-    Ok(Examined { at: reachable(addresses, port).await?, unsafe_since: Vec::new() })
+async fn directory(fleet: &Fleet) -> Result<Examined, String> {
+    let url = &fleet.directory.url;
+    // PostgreSQL's own library takes a folder for a host, which only its client can say anything of.
+    let at = if url.contains(":///") { "its socket".to_owned() } else { reachable(std::slice::from_ref(url), 5432).await? };
+    SqlDirectory::reach(url).await.map_err(|error| error.to_string())?;
+    Ok(Examined { at, unsafe_since: Vec::new() })
+}
+
+async fn sessions(fleet: &Fleet) -> Result<Examined, String> {
+    let at = reachable(&fleet.sessions.url, 6379).await?;
+    let options = engines::redis_options(fleet).map_err(|error| error.to_string())?;
+    let sessions = RedisSessions::new(options).map_err(|error| error.to_string())?;
+    sessions.nodes().await.map_err(|error| error.to_string())?;
+    Ok(Examined { at, unsafe_since: Vec::new() })
+}
+
+async fn cluster(fleet: &Fleet) -> Result<Examined, String> {
+    let at = reachable(&fleet.cluster.servers, 2181).await?;
+    let options = engines::zookeeper_options(fleet).map_err(|error| error.to_string())?;
+    options.reach().await.map_err(|error| error.to_string())?;
+    Ok(Examined { at, unsafe_since: Vec::new() })
 }
 
 async fn history(fleet: &Fleet) -> Result<Examined, String> {
@@ -132,11 +160,14 @@ async fn queue(fleet: &Fleet) -> Result<Examined, String> {
     let at = reachable(&fleet.queue.brokers, 9092).await?;
     let kafka = engines::kafka_config(&fleet.queue).map_err(|error| error.to_string())?;
     let mut unsafe_since = Vec::new();
-    for finding in examine_topic(&kafka).await.map_err(|error| error.to_string())? {
-        match finding {
-            TopicFinding::Missing(topic) => unsafe_since.push(format!("has no topic {topic} yet: the first node makes it")),
-            fatal if fatal.is_fatal() => return Err(fatal.to_string()),
-            finding => unsafe_since.push(finding.to_string()),
+    for topic in engines::topics(&fleet.queue) {
+        let kafka = KafkaConfig { topic: topic.to_owned(), ..kafka.clone() };
+        for finding in examine_topic(&kafka).await.map_err(|error| error.to_string())? {
+            match finding {
+                TopicFinding::Missing(topic) => unsafe_since.push(format!("has no topic {topic} yet: the first node makes it")),
+                fatal if fatal.is_fatal() => return Err(format!("{topic}: {fatal}")),
+                finding => unsafe_since.push(format!("{topic}: {finding}")),
+            }
         }
     }
     Ok(Examined { at, unsafe_since })
@@ -196,7 +227,7 @@ mod tests {
             directory: Some(super::super::Directory { url: "postgres://127.0.0.1:1/banter".to_owned() }),
             history: Some(super::super::History { contact_points: nowhere(), ..Default::default() }),
             queue: Some(super::super::Queue { brokers: nowhere(), replication_factor: 1, ..Default::default() }),
-            sessions: Some(super::super::Sessions { url: Vec::new() }),
+            sessions: Some(super::super::Sessions::default()),
             cluster: Some(super::super::Cluster { servers: nowhere(), ..Default::default() }),
             ..Config::default()
         };

@@ -10,7 +10,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ConfigError;
+use super::tls::TlsFiles;
 use crate::discovery::PlaceHeaders;
+use crate::origins::{MOST_ORIGINS, is_origin};
 use crate::presence::GRACE;
 use crate::rate_limit::ProxyHeader;
 
@@ -27,10 +29,24 @@ pub struct Node {
     pub listen: SocketAddr,
     /// The URL under which clients reach this very gateway (not the load balancer in front of all). Empty: where they asked.
     pub client_url: String,
+    /// Origins of pages (`https://chat.example.org`) that may connect to this node besides those that came from it. For gateways that have
+    /// other addresses than the page.
+    pub web_origins: Vec<String>,
+    /// Origins of gateways (`https://chat1.example.org`, or `https://*.chat.example.org`) that pages of this node may connect to, besides
+    /// those of the gateways that it knows of.
+    pub gateway_origins: Vec<String>,
     /// Where the other nodes connect. Port 0 takes a free port.
     pub internal_listen: SocketAddr,
     /// Where the other nodes reach it (`10.0.0.1:8490`). Empty: the address it listens on.
     pub internal_address: String,
+    /// The certificates (PEM) of the authority that signs those of the nodes. With it nodes talk over TLS and let in nobody whose
+    /// certificate is of another one; without it in plain text.
+    pub internal_tls_ca: PathBuf,
+    /// This node's certificate, and those between it and the authority (PEM). It names the host of `internal_address`, and is good for a
+    /// server and for a client.
+    pub internal_tls_cert: PathBuf,
+    /// The key of `internal_tls_cert` (PEM).
+    pub internal_tls_key: PathBuf,
     /// Where it is, for clients that name a region. Any text.
     pub region: String,
     /// Where it is: latitude and longitude in degrees.
@@ -67,8 +83,13 @@ impl Default for Node {
             data: "banter-data".into(),
             listen: ([127, 0, 0, 1], 8480).into(),
             client_url: String::new(),
+            web_origins: Vec::new(),
+            gateway_origins: Vec::new(),
             internal_listen: ([127, 0, 0, 1], 8490).into(),
             internal_address: String::new(),
+            internal_tls_ca: PathBuf::new(),
+            internal_tls_cert: PathBuf::new(),
+            internal_tls_key: PathBuf::new(),
             region: String::new(),
             coordinates: None,
             geoip: PathBuf::new(),
@@ -124,9 +145,19 @@ impl Node {
         })
     }
 
+    /// The files of the links between nodes.
+    pub fn internal_tls(&self) -> TlsFiles<'_> {
+        let (ca, cert, key) = (&self.internal_tls_ca, &self.internal_tls_cert, &self.internal_tls_key);
+        TlsFiles { keys: "node.internal_tls", ca, cert, key }
+    }
+
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         self.proxy_header()?;
         self.place_headers()?;
+        self.internal_tls().validate_with_authority()?;
+        if self.internal_tls().is_on() && self.internal_tls().identity().is_none() {
+            return Err(contradiction("`node.internal_tls_cert`: nodes show each other who they are".to_owned()));
+        }
         let wrong = if self.roles.is_empty() {
             "`node.roles` names at least one of api, gateway, worker, presence"
         } else if self.sessions > MOST_SESSIONS {
@@ -140,6 +171,12 @@ impl Node {
             "`node.coordinates` is [latitude, longitude] in degrees"
         } else if !is_http(&self.client_url) {
             "`node.client_url` begins with http:// or https://"
+        } else if !self.web_origins.iter().all(|origin| is_origin(origin, false)) {
+            "`node.web_origins` are like https://chat.example.org, in small letters and with nothing behind"
+        } else if !self.gateway_origins.iter().all(|origin| is_origin(origin, true)) {
+            "`node.gateway_origins` are like https://chat1.example.org or https://*.chat.example.org, in small letters and with nothing behind"
+        } else if self.web_origins.len() > MOST_ORIGINS || self.gateway_origins.len() > MOST_ORIGINS {
+            "`node.web_origins` and `node.gateway_origins` are at most 64 each"
         } else if self.internal_address.contains("://") {
             "`node.internal_address` is host:port"
         } else if self.internal_address.is_empty() && self.internal_listen.ip().is_unspecified() {
@@ -155,69 +192,16 @@ fn is_http(url: &str) -> bool {
     url.is_empty() || url.starts_with("http://") || url.starts_with("https://")
 }
 
-fn contradiction(message: String) -> ConfigError {
+pub(super) fn contradiction(message: String) -> ConfigError {
     ConfigError::Contradiction(message)
-}
-
-/// `[secret]`: the key that tokens are signed with, and by which nodes know each other. Whoever has it can be anybody. A server with
-/// a data folder makes its own there.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Secret {
-    /// 64 hexadecimal digits. Better in `key_file`, or in the environment.
-    pub key: String,
-    /// A file that holds the 32 bytes, or their 64 hexadecimal digits.
-    pub key_file: PathBuf,
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Secret").field("key_file", &self.key_file).finish_non_exhaustive()
-    }
-}
-
-impl Secret {
-    /// Is none set?
-    pub fn is_empty(&self) -> bool {
-        self.key.is_empty() && self.key_file.as_os_str().is_empty()
-    }
-
-    /// The key itself.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or it is no key.
-    pub fn read(&self) -> Result<[u8; 32], ConfigError> {
-        if !self.key.is_empty() {
-            return of_hex(&self.key).ok_or_else(|| contradiction("`secret.key` is 64 hexadecimal digits".to_owned()));
-        }
-        let path = self.key_file.display().to_string();
-        let bytes = std::fs::read(&self.key_file).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
-        let digits = std::str::from_utf8(&bytes).ok().and_then(|text| of_hex(text.trim()));
-        let key = <[u8; 32]>::try_from(bytes.as_slice()).ok().or(digits);
-        key.ok_or_else(|| contradiction(format!("{path} holds neither 32 bytes nor 64 hexadecimal digits")))
-    }
-
-    pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        if self.is_empty() { Ok(()) } else { self.read().map(drop) }
-    }
-}
-
-fn of_hex(text: &str) -> Option<[u8; 32]> {
-    let mut key = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, at) in key.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
-    }
-    Some(key)
 }
 
 /// `[directory]`: PostgreSQL.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Directory {
-    /// `postgres://user:password@host/database`.
+    /// `postgres://user:password@host/database`; over TLS with `?sslmode=verify-full`, and `&sslrootcert=FILE` for an authority that the
+    /// system does not know.
     pub url: String,
 }
 
@@ -239,6 +223,13 @@ pub struct History {
     pub password: String,
     /// The certificates (PEM) that sign those of Cassandra's nodes. Empty: no TLS.
     pub tls_ca: PathBuf,
+    /// The certificate (PEM) that is shown to Cassandra. Empty: none.
+    pub tls_cert: PathBuf,
+    /// The key of `tls_cert` (PEM).
+    pub tls_key: PathBuf,
+    /// Whether the certificates have to name the addresses that the nodes are reached at, which are IP addresses. Without it any certificate
+    /// of `tls_ca` is good for any node.
+    pub tls_names: bool,
 }
 
 impl Default for History {
@@ -251,12 +242,21 @@ impl Default for History {
             username: String::new(),
             password: String::new(),
             tls_ca: PathBuf::new(),
+            tls_cert: PathBuf::new(),
+            tls_key: PathBuf::new(),
+            tls_names: false,
         }
     }
 }
 
 impl History {
+    /// The files of its links.
+    pub fn tls(&self) -> TlsFiles<'_> {
+        TlsFiles { keys: "history.tls", ca: &self.tls_ca, cert: &self.tls_cert, key: &self.tls_key }
+    }
+
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        self.tls().validate_with_authority()?;
         let plain = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !plain(&self.keyspace) {
             return Err(contradiction("`history.keyspace` is made of letters, digits and _".to_owned()));
@@ -276,7 +276,10 @@ pub struct Queue {
     pub brokers: Vec<String>,
     /// The topic of the commands; made if it is missing.
     pub topic: String,
-    /// The topic of the facts that push and search follow; made if it is missing.
+    /// Do workers write on what they stored, for readers that follow (push, search)? Off, as long as nothing reads: a reader begins at the
+    /// end, so what is written before there is one is read by nobody.
+    pub feed: bool,
+    /// The topic of that feed; made if it is missing and there is a feed.
     pub events_topic: String,
     /// The consumer group that the workers are.
     pub group: String,
@@ -298,6 +301,10 @@ pub struct Queue {
     pub password: String,
     /// The certificates (PEM) that sign those of the brokers, with `…ssl`. Empty: those of the system.
     pub tls_ca: PathBuf,
+    /// The certificate (PEM) that is shown to the brokers. Empty: none.
+    pub tls_cert: PathBuf,
+    /// The key of `tls_cert` (PEM).
+    pub tls_key: PathBuf,
 }
 
 impl Default for Queue {
@@ -305,6 +312,7 @@ impl Default for Queue {
         Queue {
             brokers: Vec::new(),
             topic: "commands".to_owned(),
+            feed: false,
             events_topic: "events".to_owned(),
             group: "banter-workers".to_owned(),
             epoch: 0,
@@ -316,6 +324,8 @@ impl Default for Queue {
             username: String::new(),
             password: String::new(),
             tls_ca: PathBuf::new(),
+            tls_cert: PathBuf::new(),
+            tls_key: PathBuf::new(),
         }
     }
 }
@@ -324,6 +334,11 @@ impl Default for Queue {
 const MOST_PARTITIONS: u32 = 4_096;
 
 impl Queue {
+    /// The files of its links.
+    pub fn tls(&self) -> TlsFiles<'_> {
+        TlsFiles { keys: "queue.tls", ca: &self.tls_ca, cert: &self.tls_cert, key: &self.tls_key }
+    }
+
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         let wrong = if !(1..=MOST_PARTITIONS).contains(&self.partitions) {
             "`queue.partitions` is between 1 and 4,096"
@@ -331,10 +346,14 @@ impl Queue {
             "`queue.replication_factor` is at least 1"
         } else if self.retention_hours == 0 {
             "`queue.retention_hours` is at least 1"
+        } else if self.feed && (self.events_topic.is_empty() || self.events_topic == self.topic) {
+            "`queue.events_topic` is a topic of its own"
         } else if !["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"].contains(&self.security.as_str()) {
             "`queue.security` is plaintext, ssl, sasl_plaintext or sasl_ssl"
+        } else if self.security.starts_with("sasl") && self.username.is_empty() {
+            "`queue.security` asks for `queue.username` and `queue.password`"
         } else {
-            return Ok(());
+            return self.tls().validate();
         };
         Err(contradiction(wrong.to_owned()))
     }
@@ -346,6 +365,26 @@ impl Queue {
 pub struct Sessions {
     /// `redis://user:password@host:port`, or `rediss://` over TLS. With several, they are nodes of a Redis cluster.
     pub url: Vec<String>,
+    /// The certificates (PEM) that sign that of the server, with `rediss://`. Empty, and for a cluster always: those of the system.
+    pub tls_ca: PathBuf,
+    /// The certificate (PEM) that is shown to the server. Empty: none.
+    pub tls_cert: PathBuf,
+    /// The key of `tls_cert` (PEM).
+    pub tls_key: PathBuf,
+}
+
+impl Sessions {
+    /// The files of its links.
+    pub fn tls(&self) -> TlsFiles<'_> {
+        TlsFiles { keys: "sessions.tls", ca: &self.tls_ca, cert: &self.tls_cert, key: &self.tls_key }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        if self.tls().is_on() && !self.url.iter().all(|url| url.starts_with("rediss://")) {
+            return Err(contradiction("`sessions.tls_ca` is for addresses that begin with rediss://".to_owned()));
+        }
+        self.tls().validate()
+    }
 }
 
 /// `[cluster]`: ZooKeeper.
@@ -360,10 +399,31 @@ pub struct Cluster {
     pub session_timeout_ms: u64,
     /// Who one is to ZooKeeper (digest), `user:password`. Empty: nobody asks.
     pub credentials: String,
+    /// The certificates (PEM) that sign those of its servers. Empty: no TLS.
+    pub tls_ca: PathBuf,
+    /// The certificate (PEM) that is shown to the servers. Empty: none.
+    pub tls_cert: PathBuf,
+    /// The key of `tls_cert` (PEM).
+    pub tls_key: PathBuf,
+}
+
+impl Cluster {
+    /// The files of its links.
+    pub fn tls(&self) -> TlsFiles<'_> {
+        TlsFiles { keys: "cluster.tls", ca: &self.tls_ca, cert: &self.tls_cert, key: &self.tls_key }
+    }
 }
 
 impl Default for Cluster {
     fn default() -> Self {
-        Cluster { servers: Vec::new(), root: "/banter".to_owned(), session_timeout_ms: 6_000, credentials: String::new() }
+        Cluster {
+            servers: Vec::new(),
+            root: "/banter".to_owned(),
+            session_timeout_ms: 6_000,
+            credentials: String::new(),
+            tls_ca: PathBuf::new(),
+            tls_cert: PathBuf::new(),
+            tls_key: PathBuf::new(),
+        }
     }
 }

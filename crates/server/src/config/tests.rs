@@ -90,6 +90,20 @@ fn what_is_wrong_is_told_with_its_name() {
         let error = load(text, environment, flags).unwrap_err().to_string();
         assert!(error.contains(named), "{error}");
     }
+    for (flag, named) in [
+        ("node.web_origins=https://chat.example.org/", "node.web_origins"),
+        ("node.web_origins=*", "node.web_origins"),
+        ("node.gateway_origins=chat1.example.org", "node.gateway_origins"),
+        ("history.tls_cert=node.pem", "history.tls_ca"),
+        ("queue.tls_key=node.key", "queue.tls_cert"),
+        ("queue.security=sasl_ssl", "queue.username"),
+        ("sessions.tls_ca=ca.pem", "rediss://"),
+        ("cluster.tls_cert=node.pem", "cluster.tls_ca"),
+        ("node.internal_tls_ca=ca.pem", "node.internal_tls_cert"),
+    ] {
+        let error = load(FLEET, &[], &[flag]).unwrap_err().to_string();
+        assert!(error.contains(named), "{flag}: {error}");
+    }
     let without_key = FLEET.replace("key = \"0", "#");
     assert!(load(&without_key, &[], &[]).unwrap_err().to_string().contains("secret.key_file"));
 }

@@ -1,15 +1,19 @@
 //! A user's conversations, in parts.
 
+use std::pin::pin;
+
 use banter_model::limits::SYNC_CONVERSATIONS;
 use banter_model::partition::partition_of;
 use banter_model::{ConversationId, Millis, UserId};
 use banter_protocol::ConversationSummary;
 use banter_store::history::{Listed, Progress};
+use futures_util::StreamExt;
 
 use super::ReadingError;
-use super::summary::{latest, summary_of};
+use super::summary::{latest, progress_of, summary_of};
 use super::sync_point::SyncPoint;
 use super::view::View;
+use crate::at_once::in_order;
 use crate::node::Node;
 
 /// Most conversations that one answer looks at: a user with more gets `more`, even if nothing changed so far.
@@ -49,15 +53,21 @@ pub async fn part(
     let (mut looked_at, mut members) = (0, 0);
     loop {
         let listed = node.history.listing(user, after, SYNC_CONVERSATIONS).await?;
-        let last_page = listed.len() < SYNC_CONVERSATIONS;
-        for listed in listed {
+        let (count, last_page) = (listed.len(), listed.len() < SYNC_CONVERSATIONS);
+        let changes = listed.into_iter().map(|listed| async move {
+            let conversation = listed.conversation;
+            (conversation, changed(node, user, since, listed).await)
+        });
+        let mut changes = pin!(in_order(node.history.questions_at_once(), changes));
+        for _ in 0..count {
             if conversations.len() >= SYNC_CONVERSATIONS || members >= MEMBERS || looked_at >= LOOKED_AT {
                 return Ok(Part { conversations, more: after });
             }
-            (after, looked_at) = (Some(listed.conversation), looked_at + 1);
+            let Some((conversation, change)) = changes.next().await else { break };
+            (after, looked_at) = (Some(conversation), looked_at + 1);
             // Rows in memory are read without a wait: other tasks of this thread are to have their turn.
             tokio::task::consume_budget().await;
-            if let Some(summary) = changed(node, user, since, listed).await? {
+            if let Some(summary) = change? {
                 members += summary.group.as_ref().map_or(0, |group| group.members.len());
                 conversations.push(summary);
             }
@@ -88,11 +98,7 @@ async fn part_of(
         let Some(membership) = node.history.membership(user, conversation).await? else { continue };
         // Read after the membership, so that no head is older than what it says.
         let head = node.history.heads(&[conversation]).await?.pop().flatten();
-        let progress = node.history.progress(user, conversation).await?;
-        let peer = match conversation.peer_of(user) {
-            Some(peer) => Some(node.history.progress(peer, conversation).await?),
-            None => None,
-        };
+        let (progress, peer) = progress_of(&*node.history, user, conversation).await?;
         let listed = Listed { conversation, membership, head, progress, peer };
         if let Some(summary) = changed(node, user, Some(since), listed).await? {
             members += summary.group.as_ref().map_or(0, |group| group.members.len());

@@ -1,11 +1,16 @@
 //! How far each member of a conversation has got.
 
+use std::pin::pin;
+
 use banter_model::marker::read_up_to;
 use banter_model::{ConversationId, Refusal, UserId};
 use banter_protocol::api::{Markers, MemberMarkers};
 
+use futures_util::StreamExt;
+
 use super::ReadingError;
 use super::view::View;
+use crate::at_once::in_order;
 use crate::node::Node;
 
 /// How far each member has got, in order of their ids, as far as `user` is to know.
@@ -26,8 +31,10 @@ pub async fn markers(node: &Node, user: UserId, conversation: ConversationId) ->
     };
     let showing = node.relations.shows_reading(&members).await?;
     let mut markers = Markers { members: Vec::with_capacity(members.len()) };
-    for member in members {
-        let progress = node.history.progress(member, conversation).await?;
+    let questions = members.into_iter().map(|member| async move { (member, node.history.progress(member, conversation).await) });
+    let mut answers = pin!(in_order(node.history.questions_at_once(), questions));
+    while let Some((member, progress)) = answers.next().await {
+        let progress = progress?;
         let read = if member == user {
             Some(view.read(progress.read).seq)
         } else {

@@ -6,6 +6,7 @@ use banter_protocol::limits::{LATEST_BYTES, LATEST_EVENTS, PREVIEW_CHARACTERS};
 use banter_protocol::sync::{Group, GroupMember, Peer, Preview};
 use banter_protocol::{ConversationSummary, Event as WireEvent};
 use banter_store::history::{Order, PageSize, Progress};
+use banter_store::{History, StoreError};
 
 use super::ReadingError;
 use super::view::View;
@@ -23,12 +24,23 @@ const LOOKED_THROUGH: usize = 50;
 /// [`banter_model::Refusal::NotAMember`] for those who never were in it.
 pub async fn summary(node: &Node, user: UserId, conversation: ConversationId) -> Result<ConversationSummary, ReadingError> {
     let view = View::open(&*node.history, user, conversation).await?;
-    let progress = node.history.progress(user, conversation).await?;
-    let peer = match conversation.peer_of(user) {
-        Some(peer) => Some(node.history.progress(peer, conversation).await?),
-        None => None,
-    };
+    let (progress, peer) = progress_of(&*node.history, user, conversation).await?;
     summary_of(node, &view, progress, peer).await
+}
+
+/// How far `user` has got in a conversation, and for a direct one its other member.
+pub(super) async fn progress_of(
+    history: &dyn History,
+    user: UserId,
+    conversation: ConversationId,
+) -> Result<(Progress, Option<Progress>), StoreError> {
+    match conversation.peer_of(user) {
+        Some(peer) => {
+            let both = tokio::try_join!(history.progress(user, conversation), history.progress(peer, conversation))?;
+            Ok((both.0, Some(both.1)))
+        }
+        None => Ok((history.progress(user, conversation).await?, None)),
+    }
 }
 
 /// The same from what was read already: the user's progress, and for a direct conversation the peer's.
@@ -39,10 +51,14 @@ pub(super) async fn summary_of(
     peer_progress: Option<Progress>,
 ) -> Result<ConversationSummary, ReadingError> {
     let read = view.read(progress.read);
-    let peer = match (view.conversation.peer_of(view.user), peer_progress) {
-        (Some(peer), Some(progress)) => Some(peer_of(node, view, peer, progress).await?),
-        _ => None,
+    let peer = async {
+        match (view.conversation.peer_of(view.user), peer_progress) {
+            (Some(peer), Some(progress)) => peer_of(node, view, peer, progress).await.map(Some),
+            _ => Ok(None),
+        }
     };
+    let (peer, mentions, preview, group) =
+        tokio::try_join!(peer, unread_mentions(node, view, read.seq), preview(node, view), group(node, view))?;
     Ok(ConversationSummary {
         conversation: view.conversation,
         head_seq: view.end.seq,
@@ -53,9 +69,9 @@ pub(super) async fn summary_of(
         member: view.is_member(),
         read,
         unread: view.unread(read),
-        mentions: unread_mentions(node, view, read.seq).await?,
-        preview: preview(node, view).await?,
-        group: group(node, view).await?,
+        mentions,
+        preview,
+        group,
         peer,
         latest: Vec::new(),
     })

@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::links::takes_parcels;
 use super::wire::delivery_server::{Delivery as DeliveryService, DeliveryServer};
 use super::wire::parcel::Content;
-use super::{NodeKey, encoding, wire};
+use super::{NodeKey, NodeTls, encoding, wire};
 use crate::gateway::Gateway;
 use crate::listener;
 use crate::notices::Notices;
@@ -52,11 +52,22 @@ impl Incoming {
         Arc::new(Incoming { gateway, notices, cluster, streams: Mutex::default(), missed: Notify::new() })
     }
 
-    /// Serves other nodes on `listener` for as long as it is polled.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener, key: NodeKey) {
+    /// Serves other nodes on `listener` for as long as it is polled: those that hold the `key`, and show a certificate where there is `tls`.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener, key: NodeKey, tls: Option<NodeTls>) {
         let service = DeliveryServer::new(Service(self)).max_decoding_message_size(PARCEL_BYTES);
         let service = tonic::service::interceptor::InterceptedService::new(service, key);
-        let served = Server::builder()
+        let server = match &tls {
+            None => Ok(Server::builder()),
+            Some(tls) => tls.server(Server::builder()),
+        };
+        let server = match server {
+            Ok(server) => server,
+            Err(error) => {
+                tracing::error!(%error, "other nodes are not served");
+                return std::future::pending().await;
+            }
+        };
+        let served = server
             .http2_keepalive_interval(Some(KEPT_ALIVE_EVERY))
             .http2_keepalive_timeout(Some(SILENCE))
             .initial_stream_window_size(WINDOW_BYTES)

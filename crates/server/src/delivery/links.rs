@@ -13,10 +13,10 @@ use tokio::task::JoinHandle;
 use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 
-use super::NodeKey;
 use super::encoding::Parcel;
 use super::wire::delivery_client::DeliveryClient;
 use super::wire::{self, parcel};
+use super::{NodeKey, NodeTls};
 use crate::metrics::Metrics;
 
 /// Most parcels that wait for one node.
@@ -47,6 +47,7 @@ pub(super) fn takes_parcels(member: &Member) -> bool {
 pub struct Links {
     cluster: Arc<dyn Cluster>,
     key: NodeKey,
+    tls: Option<NodeTls>,
     metrics: Arc<Metrics>,
     links: Mutex<Known>,
 }
@@ -83,9 +84,9 @@ struct Waiting {
 }
 
 impl Links {
-    /// No links yet: [`Links::run`] makes them.
-    pub fn new(cluster: Arc<dyn Cluster>, key: NodeKey, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Links { cluster, key, metrics, links: Mutex::default() })
+    /// No links yet: [`Links::run`] makes them, over TLS if there is `tls`.
+    pub fn new(cluster: Arc<dyn Cluster>, key: NodeKey, tls: Option<NodeTls>, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Links { cluster, key, tls, metrics, links: Mutex::default() })
     }
 
     /// Follows the members of the cluster for as long as it is polled.
@@ -133,7 +134,7 @@ impl Links {
             metrics: self.metrics.clone(),
             task: Mutex::new(None),
         });
-        let task = tokio::spawn(link.clone().keep(self.cluster.clone(), self.key.clone()));
+        let task = tokio::spawn(link.clone().keep(self.cluster.clone(), self.key.clone(), self.tls.clone()));
         *link.task.lock() = Some(task);
         link
     }
@@ -228,11 +229,11 @@ impl Link {
     }
 
     /// Holds the stream, anew whenever it breaks, until the node has been told that nothing more comes.
-    async fn keep(self: Arc<Self>, cluster: Arc<dyn Cluster>, key: NodeKey) {
+    async fn keep(self: Arc<Self>, cluster: Arc<dyn Cluster>, key: NodeKey, tls: Option<NodeTls>) {
         let mut pause = PAUSE;
         while !self.queue.lock().said_farewell {
             let begun = tokio::time::Instant::now();
-            let ended = self.clone().hold(&cluster, &key).await;
+            let ended = self.clone().hold(&cluster, &key, tls.as_ref()).await;
             if self.queue.lock().said_farewell {
                 return;
             }
@@ -246,8 +247,8 @@ impl Link {
         }
     }
 
-    async fn hold(self: Arc<Self>, cluster: &Arc<dyn Cluster>, key: &NodeKey) -> Result<(), HoldError> {
-        let channel = connect(&self.address).await?;
+    async fn hold(self: Arc<Self>, cluster: &Arc<dyn Cluster>, key: &NodeKey, tls: Option<&NodeTls>) -> Result<(), HoldError> {
+        let channel = connect(&self.address, tls).await?;
         let mut request = Request::new(parcels(Sent(self.clone()), cluster.number(), cluster.standing()));
         key.prove(&mut request);
         let mut client = DeliveryClient::new(channel);
@@ -328,7 +329,7 @@ enum HoldError {
 }
 
 /// The sentence of an error and of what is behind it.
-fn reason(error: &dyn std::error::Error) -> String {
+pub(super) fn reason(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -338,8 +339,12 @@ fn reason(error: &dyn std::error::Error) -> String {
     text
 }
 
-async fn connect(address: &str) -> Result<Channel, HoldError> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}"))?
+async fn connect(address: &str, tls: Option<&NodeTls>) -> Result<Channel, HoldError> {
+    let endpoint = match tls {
+        None => Endpoint::from_shared(format!("http://{address}"))?,
+        Some(tls) => tls.endpoint(Endpoint::from_shared(format!("https://{address}"))?)?,
+    };
+    let endpoint = endpoint
         .connect_timeout(CONNECT_TIME)
         .tcp_nodelay(true)
         .http2_keep_alive_interval(KEPT_ALIVE_EVERY)
@@ -474,7 +479,7 @@ mod tests {
         let own: Arc<dyn Cluster> = Arc::new(cluster.join(profile(Role::Gateway)).unwrap());
         let _worker = cluster.join(profile(Role::Worker)).unwrap();
         let gateway = cluster.join(profile(Role::Gateway)).unwrap();
-        let links = Links::new(own.clone(), NodeKey::new(&[1; 32]), Arc::new(Metrics::default()));
+        let links = Links::new(own.clone(), NodeKey::new(&[1; 32]), None, Arc::new(Metrics::default()));
         let follow = || {
             let members = own.members().borrow().clone();
             links.follow(&members);

@@ -30,6 +30,11 @@ impl Discovery {
         &self.places
     }
 
+    /// The members, as last heard of.
+    pub fn members(&self) -> Arc<[Member]> {
+        self.members.borrow().clone()
+    }
+
     /// The chat servers for a client at `place`, best first: at least one, "where you asked" if no other is known. `random` spreads
     /// clients over servers that are equally good.
     pub fn servers(&self, place: &ClientPlace, random: u64) -> Vec<ChatServer> {

@@ -33,6 +33,9 @@ pub async fn upgrade(State(gateway): State<Arc<Gateway>>, mut request: Request) 
         let message = "this path takes WebSocket handshakes of version 13 (RFC 6455) only";
         return Err(ApiError::new(ErrorCode::InvalidParameter, message));
     };
+    if !gateway.node.web_origins.may_connect(request.headers()) {
+        return Err(ApiError::new(ErrorCode::ForeignOrigin, "pages of this origin are none of this installation's"));
+    }
     let upgraded = hyper::upgrade::on(&mut request);
     // A connection keeps its place among those that are not sessions until it is one.
     let place = request.extensions_mut().remove::<Place>();

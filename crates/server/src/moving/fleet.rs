@@ -15,7 +15,7 @@ use banter_store::directory::sql::SqlDirectory;
 
 use super::{Close, MovingError, Opened};
 use crate::config::{Config, Fleet, Overrides};
-use crate::stores::fleet::{cassandra_options, engine_failed, kafka_config, prepare_topic, zookeeper_options};
+use crate::stores::fleet::{cassandra_options, engine_failed, kafka_config, prepare_topics, zookeeper_options};
 
 /// The fleet that a configuration names, to be moved away.
 ///
@@ -51,7 +51,7 @@ pub(super) async fn target(path: &Path) -> Result<Opened, MovingError> {
     CassandraHistory::migrate(&options).await.map_err(|error| failed(&error))?;
     let history = CassandraHistory::connect_to_move(&options).await.map_err(|error| failed(&error))?;
     let kafka = kafka_config(&fleet.queue)?;
-    prepare_topic(&kafka, &fleet.queue).await?;
+    prepare_topics(&kafka, &fleet.queue).await?;
     open(&config, &fleet, history, cluster, reached(&kafka).await?).await
 }
 

@@ -9,13 +9,14 @@ use tokio::task::JoinSet;
 
 use crate::auth::removed_devices;
 use crate::clock;
-use crate::delivery::NodeKey;
 use crate::delivery::incoming::Incoming;
 use crate::delivery::links::Links;
 use crate::delivery::outgoing::{FleetDelivery, Outgoing, Waiting};
+use crate::delivery::{NodeKey, NodeTls};
 use crate::gateway::Gateway;
 use crate::metrics::Metrics;
 use crate::node::Node;
+use crate::readiness;
 use crate::registry::Registry;
 use crate::worker::delivery::Delivery;
 
@@ -31,6 +32,7 @@ pub(super) struct Fleet {
     links: Arc<Links>,
     waiting: Waiting,
     key: NodeKey,
+    tls: Option<NodeTls>,
     listener: TcpListener,
 }
 
@@ -41,12 +43,13 @@ impl Fleet {
         key: &[u8; 32],
         metrics: Arc<Metrics>,
         listener: TcpListener,
+        tls: Option<NodeTls>,
     ) -> Self {
         let key = NodeKey::new(key);
         let registry = Arc::new(Registry { sessions, cluster: cluster.clone() });
-        let links = Links::new(cluster, key.clone(), metrics);
+        let links = Links::new(cluster, key.clone(), tls.clone(), metrics);
         let (outgoing, waiting) = Outgoing::new(links.clone(), registry.clone());
-        Fleet { registry, outgoing, links, waiting, key, listener }
+        Fleet { registry, outgoing, links, waiting, key, tls, listener }
     }
 
     /// Delivery of workers: to `gateway` and to other nodes.
@@ -56,16 +59,18 @@ impl Fleet {
 
     /// Begins everything that runs beside the roles. What is left at the end is for [`Ending`].
     pub(super) fn begin(self, node: &Arc<Node>, gateway: &Arc<Gateway>, background: &mut JoinSet<()>) -> Ending {
-        let Fleet { links, waiting, key, listener, .. } = self;
+        let Fleet { links, waiting, key, tls, listener, .. } = self;
         let incoming = Incoming::new(gateway.clone(), node.notices.clone(), node.cluster.clone());
         // Before anything is sent: the members that are known have their links.
         links.follow(&node.cluster.members().borrow().clone());
         background.spawn(links.clone().run());
-        background.spawn(incoming.clone().serve(listener, key));
+        background.spawn(incoming.clone().serve(listener, key, tls));
         background.spawn(incoming.watch());
         background.spawn(node.presence.clone().register());
         background.spawn(read_removed_devices(node.clone()));
         background.spawn(tell_load(node.clone()));
+        let watched = node.clone();
+        background.spawn(async move { readiness::watch(&watched).await });
         let sending = tokio::spawn(waiting.run());
         Ending { links, sending }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use banter_store::cluster::{Lease, NodeProfile, Role, Roles};
-use banter_store::{CommandQueue, PartitionAssignment};
+use banter_store::{CommandQueue, Feed, PartitionAssignment};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -33,15 +33,21 @@ use crate::gateway::shards::{self, Shards};
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::notices::{Elsewhere, Notices};
+use crate::origins::WebOrigins;
 use crate::presence::Presence;
 use crate::rate_limit::RateLimits;
+use crate::readiness::Readiness;
 use crate::stores::forwarding::ForwardedQueue;
 use crate::stores::{Closing, Stores};
+use crate::web_app::Policy;
 use crate::worker::following::Following;
 use crate::{api, descriptors, listener, web_app};
 
 /// The longest that sessions are given to take their last frames when the server goes down.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// How long a node of a fleet that stops listens at least: load balancers ask `/ready` every second or two.
+const NOTICED_WITHIN: Duration = Duration::from_secs(3);
 
 /// The longest that clients wait at the start for the registry of sessions.
 const READY_WITHIN: Duration = Duration::from_secs(2);
@@ -51,8 +57,10 @@ pub struct Server {
     node: Arc<Node>,
     gateway: Arc<Gateway>,
     assignment: Option<Box<dyn PartitionAssignment>>,
+    feed: Option<Arc<dyn Feed>>,
     fleet: Option<Fleet>,
     roles: Roles,
+    gateway_origins: Vec<String>,
     drain: Duration,
     closing: Box<dyn Closing>,
     listener: TcpListener,
@@ -91,7 +99,7 @@ impl Server {
             capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
         };
         let stores = opening(profile).await?;
-        let Stores { history, queue, unqueued, assignment, directory, cluster, sessions, key, collector, closing } = stores;
+        let Stores { history, queue, unqueued, assignment, feed, directory, cluster, sessions, key, collector, closing } = stores;
 
         let queue: Arc<dyn CommandQueue> = match sessions {
             Some(_) if count > 0 => Arc::new(ForwardedQueue::new(queue, unqueued.clone())),
@@ -104,7 +112,10 @@ impl Server {
         let relations = Arc::new(Relations::new(directory.clone()));
         let removed_devices = Arc::new(RemovedDevices::load(&*directory, clock::now()).await?);
         let fleet = match (sessions, internal) {
-            (Some(sessions), Some(listener)) => Some(Fleet::new(sessions, cluster.clone(), &key, metrics.clone(), listener)),
+            (Some(sessions), Some(listener)) => {
+                let tls = options.internal.and_then(|internal| internal.tls);
+                Some(Fleet::new(sessions, cluster.clone(), &key, metrics.clone(), listener, tls))
+            }
             (None, _) => None,
             (Some(_), None) => return Err(ServeError::NoInternalAddress),
         };
@@ -140,6 +151,8 @@ impl Server {
             points,
             discovery: Discovery::new(cluster.members(), Places::new(options.place_headers.clone(), addresses)),
             cluster,
+            readiness: Readiness::default(),
+            web_origins: WebOrigins::new(&options.web_origins, &options.client_url),
             rate_limits: RateLimits::new(&options.rate_limits),
             metrics,
         });
@@ -148,7 +161,8 @@ impl Server {
         let listen = |source| ServeError::Listen { address: options.listen, source };
         let listener = listener::bind(options.listen).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        Ok(Server { node, gateway, assignment, fleet, roles: options.roles, drain: options.drain, closing, listener, address })
+        let (roles, drain, gateway_origins) = (options.roles, options.drain, options.gateway_origins);
+        Ok(Server { node, gateway, assignment, feed, fleet, roles, gateway_origins, drain, closing, listener, address })
     }
 
     /// Where it listens.
@@ -159,7 +173,7 @@ impl Server {
     /// Serves until `stop` is done, then takes everything down in order: no new sessions, devices told, the queue drained, all
     /// of it on disk.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Server { node, gateway, assignment, fleet, roles, drain, closing, listener, .. } = self;
+        let Server { node, gateway, assignment, feed, fleet, roles, gateway_origins, drain, closing, listener, .. } = self;
         let delivery = match &fleet {
             Some(fleet) => fleet.delivery(gateway.clone()),
             None => gateway.clone(),
@@ -171,7 +185,7 @@ impl Server {
         let mut workers = match assignment {
             Some(assignment) => {
                 let (history, metrics) = (node.history.clone(), node.metrics.clone());
-                tokio::spawn(Following::new(assignment, history, delivery, metrics).run(closes))
+                tokio::spawn(Following::new(assignment, history, delivery, metrics).followed_by(feed).run(closes))
             }
             None => tokio::spawn(async move {
                 let mut closes = closes;
@@ -181,7 +195,7 @@ impl Server {
         };
         node.presence.ready(READY_WITHIN).await;
         let mut listening = JoinSet::new();
-        let app = app(&node, &gateway, roles);
+        let app = app(&node, &gateway, roles, gateway_origins);
         listening.spawn(listener::serve(listener, app, node.metrics.clone(), shards::http_room(descriptors::limit())));
         background.spawn(gateway.clone().sweep());
         background.spawn(node.presence.clone().run());
@@ -205,8 +219,10 @@ impl Server {
             // Another node has the number now, and would give out the same ids.
             () = lease_ended => Some(ServeError::LeaseEnded),
         };
+        node.readiness.drain();
         if failed.is_none() && !drain.is_zero() {
-            gateway.drain(drain).await;
+            // Load balancers look first, or new clients would find nobody listening.
+            tokio::join!(gateway.drain(drain), tokio::time::sleep(drain.min(NOTICED_WITHIN)));
         }
         // The listener goes first: nobody comes in while the others are told to go.
         listening.shutdown().await;
@@ -241,9 +257,9 @@ impl Server {
 }
 
 /// What clients are answered, by what the node does.
-fn app(node: &Arc<Node>, gateway: &Arc<Gateway>, roles: Roles) -> Router {
+fn app(node: &Arc<Node>, gateway: &Arc<Gateway>, roles: Roles, gateway_origins: Vec<String>) -> Router {
     let mut routes = match roles.has(Role::Api) {
-        true => api::routes(node).merge(web_app::routes()),
+        true => api::routes(node).merge(web_app::routes(Policy::new(gateway_origins, Some(node.clone())))),
         false => api::operation_routes(node),
     };
     if roles.has(Role::Gateway) {

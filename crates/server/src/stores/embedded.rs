@@ -52,6 +52,8 @@ impl Stores {
             queue,
             unqueued: Arc::new(Unqueued::default()),
             assignment: Some(Box::new(assignment)),
+            // The history writes it, where there is a reader.
+            feed: None,
             directory,
             cluster: Arc::new(alone(folder.node(), profile, Arc::new(floor))),
             sessions: None,

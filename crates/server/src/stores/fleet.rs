@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use banter_fleet::cassandra::{CassandraHistory, CassandraOptions, ConnectError, Copies, Credentials, Tls};
+use banter_fleet::cassandra::{CassandraHistory, CassandraOptions, ClientCertificate, ConnectError, Copies, Credentials, Tls};
 use banter_fleet::kafka::{
-    KafkaConfig, KafkaQueue, KafkaReaders, KafkaSasl, KafkaSecurity, KafkaTls, SaslMechanism, TopicEpoch, TopicPlan,
-    create_topic, examine_topic,
+    KafkaConfig, KafkaFeed, KafkaFeedConfig, KafkaQueue, KafkaReaders, KafkaSasl, KafkaSecurity, KafkaTls, SaslMechanism,
+    TopicEpoch, TopicPlan, create_topic, examine_topic,
 };
-use banter_fleet::sessions::{RedisOptions, RedisSessions};
-use banter_fleet::zookeeper::{ZooKeeperCredentials, ZooKeeperNode, ZooKeeperOptions};
+use banter_fleet::sessions::{RedisOptions, RedisSessions, RedisTls};
+use banter_fleet::zookeeper::{ZooKeeperCredentials, ZooKeeperNode, ZooKeeperOptions, ZooKeeperTls};
 use banter_store::cluster::{NodeProfile, Role};
 use banter_store::directory::sql::SqlDirectory;
-use banter_store::{Cluster, PartitionAssignment, StoreError};
+use banter_store::{Cluster, Feed, PartitionAssignment, StoreError};
 
+use super::engine_metrics::EngineCollector;
 use super::unqueued::Unqueued;
 use super::{Closing, Stores};
 use crate::config::{Config, ConfigError, Fleet, Queue};
@@ -42,8 +43,8 @@ impl Stores {
         let directory = Arc::new(SqlDirectory::connect(&fleet.directory.url).await?);
         let works = profile.roles.has(Role::Worker);
         let kafka = kafka_config(&fleet.queue)?;
-        prepare_topic(&kafka, &fleet.queue).await?;
-        let sessions = RedisSessions::new(redis_options(fleet)).map_err(|error| engine_failed("the sessions")(&error))?;
+        prepare_topics(&kafka, &fleet.queue).await?;
+        let sessions = RedisSessions::new(redis_options(fleet)?).map_err(|error| engine_failed("the sessions")(&error))?;
         let cassandra = cassandra_options(fleet);
         let connected = CassandraHistory::connect(&cassandra).await;
         // Last, for from now on others count with this node; but who makes the tables is decided among the members.
@@ -54,27 +55,34 @@ impl Stores {
         };
         let history = Arc::new(history.map_err(|error| engine_failed("the history")(&error))?);
         let unqueued = Arc::new(Unqueued::default());
-        let told = unqueued.clone();
-        let queue = KafkaQueue::open(&kafka, Box::new(move |envelope, _| told.failed(envelope)));
+        let queue = KafkaQueue::open(&kafka, unqueued.clone());
         let queue = Arc::new(queue.map_err(|error| engine_failed("the queue")(&error))?);
-        let assignment = match works {
-            true => {
-                let readers = KafkaReaders::open(&kafka).map_err(|error| engine_failed("the queue")(&error))?;
-                Some(Box::new(readers) as Box<dyn PartitionAssignment>)
-            }
+        let readers = works.then(|| KafkaReaders::open(&kafka)).transpose();
+        let readers = readers.map_err(|error| engine_failed("the queue")(&error))?;
+        let feed = match works && fleet.queue.feed {
+            true => Some(Arc::new(feed(&kafka, &fleet.queue)?)),
             false => None,
+        };
+        let collector = EngineCollector {
+            history: history.counters().clone(),
+            queue: queue.counters().clone(),
+            readers: readers.as_ref().map(|readers| readers.counters().clone()),
+            feed: feed.clone(),
+            sessions: sessions.counters().clone(),
+            directory: directory.counters().clone(),
         };
         let closing = ClosingFleet { history: history.clone(), queue: queue.clone(), directory: directory.clone() };
         Ok(Stores {
             history,
             queue,
             unqueued,
-            assignment,
+            assignment: readers.map(|readers| Box::new(readers) as Box<dyn PartitionAssignment>),
+            feed: feed.map(|feed| feed as Arc<dyn Feed>),
             directory,
             cluster,
             sessions: Some(Arc::new(sessions)),
             key,
-            collector: None,
+            collector: Some(Box::new(collector)),
             closing: Box::new(closing),
         })
     }
@@ -97,10 +105,22 @@ async fn first_history(options: &CassandraOptions, cluster: &dyn Cluster) -> Res
     }
 }
 
-/// Makes the topic of commands if it is missing, and refuses one that would lose or mix them up.
-pub(crate) async fn prepare_topic(kafka: &KafkaConfig, queue: &Queue) -> Result<(), ServeError> {
+/// The topics that a fleet has: that of the commands, and that of the feed if there is one.
+pub(crate) fn topics(queue: &Queue) -> impl Iterator<Item = &str> {
+    [Some(&queue.topic), queue.feed.then_some(&queue.events_topic)].into_iter().flatten().map(String::as_str)
+}
+
+/// Makes the topics that are missing, and refuses those that would lose or mix up what is in them.
+pub(crate) async fn prepare_topics(kafka: &KafkaConfig, queue: &Queue) -> Result<(), ServeError> {
+    for topic in topics(queue) {
+        prepare_topic(&KafkaConfig { topic: topic.to_owned(), ..kafka.clone() }, queue).await?;
+    }
+    Ok(())
+}
+
+async fn prepare_topic(kafka: &KafkaConfig, queue: &Queue) -> Result<(), ServeError> {
     let engine = engine_failed("the queue");
-    let safe = TopicPlan::safe(&queue.topic, queue.partitions);
+    let safe = TopicPlan::safe(&kafka.topic, queue.partitions);
     let replicas = queue.replication_factor;
     let retention = Duration::from_secs(u64::from(queue.retention_hours) * 3_600);
     // As many as may be lost one less than there are; with one or two copies there is none to spare.
@@ -108,9 +128,9 @@ pub(crate) async fn prepare_topic(kafka: &KafkaConfig, queue: &Queue) -> Result<
     create_topic(kafka, &plan).await.map_err(|error| engine(&error))?;
     for finding in examine_topic(kafka).await.map_err(|error| engine(&error))? {
         if finding.is_fatal() {
-            return Err(engine(&finding));
+            return Err(engine(&format!("{}: {finding}", kafka.topic)));
         }
-        tracing::warn!(topic = queue.topic, "{finding}");
+        tracing::warn!(topic = kafka.topic, "{finding}");
     }
     Ok(())
 }
@@ -129,10 +149,10 @@ pub(crate) fn kafka_config(queue: &Queue) -> Result<KafkaConfig, ConfigError> {
             return Err(ConfigError::Contradiction(message.to_owned()));
         }
     };
-    let authorities = Some(queue.tls_ca.clone()).filter(|path| !path.as_os_str().is_empty());
+    let (authorities, identity) = (queue.tls().authority(), queue.tls().identity());
     let sasl = KafkaSasl { mechanism, user: queue.username.clone(), password: queue.password.clone() };
     let security = KafkaSecurity {
-        tls: queue.security.ends_with("ssl").then_some(KafkaTls { authorities, identity: None }),
+        tls: queue.security.ends_with("ssl").then_some(KafkaTls { authorities, identity }),
         sasl: queue.security.starts_with("sasl").then_some(sasl),
     };
     Ok(KafkaConfig {
@@ -144,18 +164,17 @@ pub(crate) fn kafka_config(queue: &Queue) -> Result<KafkaConfig, ConfigError> {
     })
 }
 
+/// The feed that workers write.
+fn feed(kafka: &KafkaConfig, queue: &Queue) -> Result<KafkaFeed, ServeError> {
+    let feed = KafkaFeedConfig { topic: queue.events_topic.clone(), ..KafkaFeedConfig::default() };
+    KafkaFeed::open(kafka, &feed).map_err(|error| engine_failed("the feed")(&error))
+}
+
 /// How Cassandra is reached.
 pub(crate) fn cassandra_options(fleet: &Fleet) -> CassandraOptions {
     let history = &fleet.history;
-    let tls = match history.tls_ca.as_os_str().is_empty() {
-        true => None,
-        false => Some(Tls {
-            authorities: history.tls_ca.clone(),
-            client: None,
-            // Nodes are reached at their IP addresses, which their certificates seldom name.
-            names_checked: false,
-        }),
-    };
+    let client = history.tls().identity().map(|(chain, key)| ClientCertificate { chain, key });
+    let tls = history.tls().authority().map(|authorities| Tls { authorities, client, names_checked: history.tls_names });
     let credentials = Credentials { user: history.username.clone(), password: history.password.clone() };
     CassandraOptions {
         keyspace: history.keyspace.clone(),
@@ -168,15 +187,20 @@ pub(crate) fn cassandra_options(fleet: &Fleet) -> CassandraOptions {
 }
 
 /// How Redis is reached.
-fn redis_options(fleet: &Fleet) -> RedisOptions {
-    let urls = fleet.sessions.url.clone();
-    RedisOptions { cluster: urls.len() > 1, urls, ..RedisOptions::new("") }
+///
+/// # Errors
+/// When a file of its links cannot be read.
+pub(crate) fn redis_options(fleet: &Fleet) -> Result<RedisOptions, ConfigError> {
+    let (urls, files) = (fleet.sessions.url.clone(), fleet.sessions.tls());
+    let (authority, identity) = (files.read_authority()?, files.read_identity()?);
+    let tls = (authority.is_some() || identity.is_some()).then_some(RedisTls { authority, identity });
+    Ok(RedisOptions { cluster: urls.len() > 1, urls, tls, ..RedisOptions::new("") })
 }
 
 /// How ZooKeeper is reached.
 ///
 /// # Errors
-/// When the credentials are none.
+/// When the credentials are none, or a file of its links cannot be read.
 pub(crate) fn zookeeper_options(fleet: &Fleet) -> Result<ZooKeeperOptions, ConfigError> {
     let cluster = &fleet.cluster;
     let credentials = match cluster.credentials.split_once(':') {
@@ -184,7 +208,10 @@ pub(crate) fn zookeeper_options(fleet: &Fleet) -> Result<ZooKeeperOptions, Confi
         None if cluster.credentials.is_empty() => None,
         None => return Err(ConfigError::Contradiction("`cluster.credentials` is user:password".to_owned())),
     };
+    let identity = cluster.tls().read_identity()?;
+    let tls = cluster.tls().read_authority()?.map(|authority| ZooKeeperTls { authority, identity });
     Ok(ZooKeeperOptions {
+        tls,
         root: cluster.root.clone(),
         session_timeout: Duration::from_millis(cluster.session_timeout_ms),
         credentials,

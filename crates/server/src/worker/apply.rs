@@ -1,6 +1,8 @@
 //! One command: what the fold makes of it, and what follows from that.
 
+use std::collections::HashSet;
 use std::collections::hash_map::Entry;
+use std::pin::pin;
 
 use banter_model::fold::{self, Outcome as Folded, Target};
 use banter_model::membership::{self, Membership};
@@ -8,7 +10,9 @@ use banter_model::tag::Seen;
 use banter_model::{Action, Command, Conversation, ConversationId, Event, EventBody, Objection, Refusal, Seq, UserId, amend};
 use banter_protocol::{ErrorCode, ServerFrame};
 use banter_store::{Envelope, History, StoreError};
+use futures_util::{StreamExt, TryStreamExt};
 
+use crate::at_once::in_order;
 use crate::gateway::EncodedFrame;
 use crate::worker::Failure;
 use crate::worker::delivery::{News, Stored};
@@ -103,6 +107,30 @@ impl Worker {
                 Ok((Ok(answer), Some(news)))
             }
         }
+    }
+
+    /// Loads what `commands` are about and is not in memory, many conversations at the same time: one after the other, the whole round would
+    /// wait for as many round trips. Nothing is judged yet, so it does not matter in which order they come.
+    pub(super) async fn load_all(&mut self, round: &mut Round, commands: &[(u64, Envelope)]) -> Result<(), StoreError> {
+        let at_once = self.history.questions_at_once();
+        if at_once <= 1 {
+            return Ok(());
+        }
+        let mut missing: Vec<ConversationId> = Vec::new();
+        let mut seen = HashSet::new();
+        for (_, Envelope { command, .. }) in commands {
+            let id = command.conversation;
+            if self.kept.peek(&id).is_none() && seen.insert(id) {
+                missing.push(id);
+            }
+        }
+        let (history, settled) = (&self.history, self.settled);
+        let questions = missing.into_iter().map(|id| async move { (id, history.resume(id, settled).await) });
+        let mut answers = pin!(in_order(at_once, questions));
+        while let Some((id, stored)) = answers.next().await {
+            round.conversations.insert(id, Kept::new(stored?.unwrap_or_else(|| Conversation::new(id))));
+        }
+        Ok(())
     }
 
     /// The state of a conversation as the round leaves it so far.
@@ -208,15 +236,14 @@ async fn load_memberships(
         (_, Action::Leave) => vec![command.sender],
         _ => Vec::new(),
     };
-    let mut rows = Vec::with_capacity(users.len());
-    for user in users {
+    let rows = users.into_iter().map(|user| async move {
         let row = match round.membership(user, id) {
             Some(membership) => membership.clone(),
             None => history.membership(user, id).await?.unwrap_or_default(),
         };
-        rows.push((user, row));
-    }
-    Ok(rows)
+        Ok((user, row))
+    });
+    in_order(history.questions_at_once(), rows).try_collect().await
 }
 
 fn stored(event: &Event) -> Stored {

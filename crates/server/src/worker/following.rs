@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use banter_store::{Assigned, History, PartitionAssignment};
+use banter_store::{Assigned, Feed, History, PartitionAssignment};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
@@ -39,6 +39,7 @@ struct Starting {
     history: Arc<dyn History>,
     delivery: Arc<dyn Delivery>,
     metrics: Arc<Metrics>,
+    feed: Option<Arc<dyn Feed>>,
 }
 
 impl Following {
@@ -49,7 +50,13 @@ impl Following {
         delivery: Arc<dyn Delivery>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Following { assignment, starting: Starting { history, delivery, metrics }, workers: JoinSet::new() }
+        Following { assignment, starting: Starting { history, delivery, metrics, feed: None }, workers: JoinSet::new() }
+    }
+
+    /// Has the workers write on what they stored to `feed`, if there is one.
+    pub fn followed_by(mut self, feed: Option<Arc<dyn Feed>>) -> Self {
+        self.starting.feed = feed;
+        self
     }
 
     /// Works until `closing` is true, then gives all partitions up, and returns when every worker has ended.
@@ -108,7 +115,11 @@ impl Starting {
         match assigned.start(position) {
             Ok(reader) => {
                 tracing::info!(partition, position, "a partition is worked on");
-                Worker::new(reader, self.history, self.delivery, self.metrics).run().await;
+                let worker = Worker::new(reader, self.history, self.delivery, self.metrics);
+                match self.feed.and_then(|feed| feed.writer(partition, position)) {
+                    Some(writer) => worker.followed_by(writer).run().await,
+                    None => worker.run().await,
+                }
             }
             Err(error) => {
                 tracing::error!(partition, %error, "a partition is not worked on");

@@ -10,11 +10,11 @@ use banter_store::feed::FeedWriter;
 use banter_store::{Envelope, History, Origin, PartitionReader, StoreError};
 use quick_cache::unsync::Cache;
 
+use crate::held::Held;
 use crate::metrics::Metrics;
 use crate::worker::Failure;
 use crate::worker::delivery::{Applied, Delivery, News, Outcome, Stored};
 use crate::worker::feeding::Feeding;
-use crate::worker::held::Held;
 use crate::worker::kept::{self, Kept, KeptWeight};
 use crate::worker::round::Round;
 
@@ -171,6 +171,7 @@ impl Worker {
     /// One round of the first of `commands`. Says how many it took.
     async fn try_round(&mut self, commands: &[(u64, Envelope)]) -> Result<usize, Interruption> {
         let mut round = Round::new(self.reader.partition());
+        self.load_all(&mut round, commands).await?;
         let mut taken = 0;
         for (position, envelope) in commands {
             let asker = Asker::of(envelope);

@@ -122,6 +122,8 @@ impl World {
             points: Points::Applied(Recent::new(&[0; PARTITIONS as usize], banter_server::clock::now())),
             cluster: Arc::new(EmbeddedCluster::new().join(profile).unwrap()),
             discovery: banter_server::discovery::Discovery::default(),
+            readiness: banter_server::readiness::Readiness::default(),
+            web_origins: Default::default(),
             rate_limits: RateLimits::new(&limits),
             metrics: metrics.clone(),
         });

@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod delivery;
+mod encryption;
 mod nodes;
 mod notices;
+mod origins;
 mod presence;
 mod proxy;
 mod stopping;

@@ -30,7 +30,7 @@ use tokio::task::JoinHandle;
 use crate::support::http::{self, Answer};
 use crate::support::{Person, soon};
 
-const KEY: [u8; 32] = [7; 32];
+pub const KEY: [u8; 32] = [7; 32];
 const PARTITIONS: u32 = 8;
 
 /// What all nodes share.
@@ -61,6 +61,10 @@ pub struct Wish<'a> {
     pub internal: Internal,
     pub grace: Duration,
     pub drain: Duration,
+    /// Where clients are told that it is.
+    pub client_url: &'a str,
+    /// Origins of pages that may connect.
+    pub web_origins: &'a [&'a str],
 }
 
 /// A gateway and nothing else.
@@ -68,8 +72,8 @@ pub const GATEWAY: &[Role] = &[Role::Gateway];
 
 impl<'a> Wish<'a> {
     pub fn of(roles: &'a [Role]) -> Self {
-        let internal = Internal { listen: "127.0.0.1:0".parse().unwrap(), address: String::new() };
-        Wish { roles, internal, grace: Duration::from_millis(50), drain: Duration::ZERO }
+        let internal = Internal { listen: "127.0.0.1:0".parse().unwrap(), address: String::new(), tls: None };
+        Wish { roles, internal, grace: Duration::from_millis(50), drain: Duration::ZERO, client_url: "", web_origins: &[] }
     }
 }
 
@@ -116,6 +120,8 @@ impl Fleet {
         options.roles = roles;
         options.internal = Some(wish.internal);
         options.drain = wish.drain;
+        options.client_url = wish.client_url.to_owned();
+        options.web_origins = wish.web_origins.iter().map(|&origin| origin.to_owned()).collect();
         let assignment = self.assignment.take_if(|_| roles.has(Role::Worker));
         let mut joined = None;
         let server = Server::over(options, async |profile| {
@@ -126,6 +132,7 @@ impl Fleet {
                 queue: self.queue.clone(),
                 unqueued: Arc::default(),
                 assignment: assignment.map(|assignment| Box::new(assignment) as _),
+                feed: None,
                 directory: self.directory.clone(),
                 cluster: member,
                 sessions: Some(self.sessions.clone()),

@@ -35,7 +35,7 @@ impl Proxy {
                 });
             }
         });
-        (Proxy { open }, Internal { listen: behind, address })
+        (Proxy { open }, Internal { listen: behind, address, tls: None })
     }
 
     /// Cuts what goes through it, and lets nothing through any more.

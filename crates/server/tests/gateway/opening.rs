@@ -67,7 +67,7 @@ async fn more_resume_at_once_than_are_answered_at_once() {
     }
     for socket in &mut sockets {
         socket.expect("welcome").await;
-        assert_eq!(socket.expect("sync").await["conversations"][0]["head_seq"], 1);
+        assert_eq!(socket.synced().await["conversations"][0]["head_seq"], 1);
     }
 }
 
@@ -93,7 +93,7 @@ async fn resume_tells_what_changed_since() {
 
     // The same by `sync`, at any time; and live frames go on.
     at_bob.send(json!({"type": "sync", "since": sync["point"]})).await;
-    assert!(at_bob.expect("sync").await["point"].is_string());
+    assert!(at_bob.synced().await["point"].is_string());
     at_ada.say(3, talk, "three").await;
     assert_eq!(at_bob.expect("event").await["event"]["seq"], 3);
 

@@ -47,8 +47,10 @@ async fn resume_answers_with_sync() {
     let [ada, bob] = world.people(["ada", "bob"]).await;
     Socket::open(&world, &ada).await.say(1, direct(&ada, &bob), "hello").await;
     let (_, first) = Polling::begin(&world, json!({"type": "resume", "token": bob.token})).await;
-    assert_eq!((&first[0]["type"], &first[1]["type"]), (&json!("welcome"), &json!("sync")));
-    assert_eq!(first[1]["conversations"][0]["unread"], 1);
+    assert_eq!(first[0]["type"], "welcome");
+    // The event itself may come before the answer, if it was still on its way when the session began.
+    let sync = first.iter().find(|frame| frame["type"] != "welcome" && frame["type"] != "event").unwrap();
+    assert_eq!((&sync["type"], &sync["conversations"][0]["unread"]), (&json!("sync"), &json!(1)));
 }
 
 #[tokio::test]

@@ -56,6 +56,15 @@ pub async fn exchange(address: SocketAddr, bytes: &[u8]) -> Vec<Answer> {
     answers(&read_to_end(&mut stream).await)
 }
 
+/// Sends `bytes`, and reads the status of the answer: for connections that stay open.
+pub async fn status_of(address: SocketAddr, bytes: &[u8]) -> u16 {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut line = [0; 12];
+    soon("an answer", stream.read_exact(&mut line)).await.unwrap();
+    std::str::from_utf8(&line[9..]).unwrap().parse().unwrap()
+}
+
 /// Everything until the server closes.
 pub async fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
     let mut all = Vec::new();

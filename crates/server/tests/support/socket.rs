@@ -100,7 +100,7 @@ impl Socket {
         }
         socket.send(resume).await;
         socket.expect("welcome").await;
-        let sync = socket.expect("sync").await;
+        let sync = socket.synced().await;
         (Socket { user: who.user, device: who.device, ..socket }, sync)
     }
 
@@ -185,6 +185,23 @@ impl Socket {
             let frame = self.text().await;
             assert_eq!(frame["type"], kind.as_str(), "{frame} at {caller}");
             frame
+        }
+    }
+
+    /// The answer to `resume` or `sync`. Events may come before it: the session stands before the question is answered, so one that was
+    /// stored a moment ago may still be on its way to it.
+    #[track_caller]
+    pub fn synced(&mut self) -> impl Future<Output = Value> {
+        let caller = std::panic::Location::caller();
+        async move {
+            loop {
+                let frame = self.text().await;
+                match frame["type"].as_str() {
+                    Some("sync") => return frame,
+                    Some("event") => {}
+                    _ => panic!("{frame} instead of the answer at {caller}"),
+                }
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod connect;
+mod counted;
 mod devices;
 mod error;
 mod examine;
@@ -18,10 +19,12 @@ mod row;
 
 use async_trait::async_trait;
 use banter_model::{DeviceId, GroupId, Millis, UserId};
-use sqlx::AnyPool;
 use sqlx::migrate::Migrator;
 
+pub use counted::DirectoryCounters;
 pub use examine::examine_sqlite;
+
+use counted::Pool;
 
 use super::{Device, Directory, DirectoryError, FriendState, NewUser, Relation, Rotation, Settings, User};
 
@@ -31,9 +34,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 /// The directory in an SQL database.
 #[derive(Debug, Clone)]
 pub struct SqlDirectory {
-    readers: AnyPool,
+    readers: Pool,
     /// SQLite takes one writer at a time: its pool holds one connection, at which writers queue.
-    writer: AnyPool,
+    writer: Pool,
 }
 
 impl SqlDirectory {

@@ -2,13 +2,14 @@
 
 use banter_model::{Millis, UserId};
 use sqlx::any::AnyQueryResult;
-use sqlx::{AnyPool, AssertSqlSafe, query, query_scalar};
+use sqlx::{AssertSqlSafe, query, query_scalar};
 
+use super::counted::Pool;
 use super::id_list::IdList;
 use super::{DirectoryError, NewUser, Settings, User, devices, row};
 
 /// Adds a user with the default settings.
-pub(super) async fn create(pool: &AnyPool, user: NewUser) -> Result<(), DirectoryError> {
+pub(super) async fn create(pool: &Pool, user: NewUser) -> Result<(), DirectoryError> {
     let settings = Settings::default();
     let insert = query(
         "INSERT INTO users (id, handle, display_name, about, password_hash, presence, friends_only, read_receipts, created_at)
@@ -23,7 +24,7 @@ pub(super) async fn create(pool: &AnyPool, user: NewUser) -> Result<(), Director
         .bind(i64::from(settings.friends_only))
         .bind(i64::from(settings.read_receipts))
         .bind(user.created_at as i64)
-        .execute(pool)
+        .execute(pool.statement())
         .await?;
     if result.rows_affected() == 0 { Err(DirectoryError::HandleTaken) } else { Ok(()) }
 }
@@ -33,7 +34,7 @@ pub(super) async fn create(pool: &AnyPool, user: NewUser) -> Result<(), Director
 const ADDED_AT_ONCE: usize = 200;
 
 /// Adds users with the default settings: all of them or none.
-pub(super) async fn create_all(pool: &AnyPool, users: impl IntoIterator<Item = NewUser>) -> Result<(), DirectoryError> {
+pub(super) async fn create_all(pool: &Pool, users: impl IntoIterator<Item = NewUser>) -> Result<(), DirectoryError> {
     let settings = Settings::default();
     let mut users = users.into_iter();
     let mut transaction = pool.begin().await?;
@@ -60,44 +61,44 @@ pub(super) async fn create_all(pool: &AnyPool, users: impl IntoIterator<Item = N
         for NewUser { id, handle, display_name, password_hash, created_at } in part {
             insert = insert.bind(id.0 as i64).bind(handle).bind(display_name).bind(password_hash).bind(created_at as i64);
         }
-        if insert.execute(&mut *transaction).await?.rows_affected() < count {
+        if insert.execute(transaction.statement()).await?.rows_affected() < count {
             // Dropping the transaction takes back what was added before.
             return Err(DirectoryError::HandleTaken);
         }
     }
-    Ok(transaction.commit().await?)
+    transaction.commit().await
 }
 
 /// A user by handle.
-pub(super) async fn by_handle(pool: &AnyPool, handle: &str) -> Result<Option<User>, DirectoryError> {
+pub(super) async fn by_handle(pool: &Pool, handle: &str) -> Result<Option<User>, DirectoryError> {
     let select = query("SELECT id, handle, display_name, about FROM users WHERE handle = $1").bind(handle);
-    Ok(select.fetch_optional(pool).await?.as_ref().map(row::user).transpose()?)
+    Ok(select.fetch_optional(pool.statement()).await?.as_ref().map(row::user).transpose()?)
 }
 
 /// Users by id.
-pub(super) async fn by_ids(pool: &AnyPool, ids: &[UserId]) -> Result<Vec<User>, DirectoryError> {
+pub(super) async fn by_ids(pool: &Pool, ids: &[UserId]) -> Result<Vec<User>, DirectoryError> {
     let Some(ids) = IdList::of(ids)? else { return Ok(Vec::new()) };
     let sql = format!("SELECT id, handle, display_name, about FROM users WHERE id IN ({})", ids.placeholders(1));
     let select = ids.values().fold(query(AssertSqlSafe(sql)), |query, id| query.bind(id));
-    let rows = select.fetch_all(pool).await?;
+    let rows = select.fetch_all(pool.statement()).await?;
     Ok(rows.iter().map(row::user).collect::<Result<_, _>>()?)
 }
 
 /// The stored password hash.
-pub(super) async fn password_hash(pool: &AnyPool, user: UserId) -> Result<Option<String>, DirectoryError> {
+pub(super) async fn password_hash(pool: &Pool, user: UserId) -> Result<Option<String>, DirectoryError> {
     let select = query_scalar("SELECT password_hash FROM users WHERE id = $1").bind(user.0 as i64);
-    Ok(select.fetch_optional(pool).await?)
+    Ok(select.fetch_optional(pool.statement()).await?)
 }
 
 /// Stores another password hash.
-pub(super) async fn set_password_hash(pool: &AnyPool, user: UserId, hash: &str) -> Result<(), DirectoryError> {
+pub(super) async fn set_password_hash(pool: &Pool, user: UserId, hash: &str) -> Result<(), DirectoryError> {
     let update = query("UPDATE users SET password_hash = $2 WHERE id = $1").bind(user.0 as i64).bind(hash);
-    changed_one(update.execute(pool).await?)
+    changed_one(update.execute(pool.statement()).await?)
 }
 
 /// Changes the profile; `None` stays.
 pub(super) async fn set_profile(
-    pool: &AnyPool,
+    pool: &Pool,
     user: UserId,
     display_name: Option<&str>,
     about: Option<&str>,
@@ -106,33 +107,33 @@ pub(super) async fn set_profile(
         .bind(user.0 as i64)
         .bind(display_name)
         .bind(about);
-    changed_one(update.execute(pool).await?)
+    changed_one(update.execute(pool.statement()).await?)
 }
 
 /// A user's settings.
-pub(super) async fn settings(pool: &AnyPool, user: UserId) -> Result<Option<Settings>, DirectoryError> {
+pub(super) async fn settings(pool: &Pool, user: UserId) -> Result<Option<Settings>, DirectoryError> {
     let select = query("SELECT presence, friends_only, read_receipts FROM users WHERE id = $1").bind(user.0 as i64);
-    select.fetch_optional(pool).await?.as_ref().map(row::settings).transpose()
+    select.fetch_optional(pool.statement()).await?.as_ref().map(row::settings).transpose()
 }
 
 /// Replaces a user's settings.
-pub(super) async fn set_settings(pool: &AnyPool, user: UserId, settings: Settings) -> Result<(), DirectoryError> {
+pub(super) async fn set_settings(pool: &Pool, user: UserId, settings: Settings) -> Result<(), DirectoryError> {
     let update = query("UPDATE users SET presence = $2, friends_only = $3, read_receipts = $4 WHERE id = $1")
         .bind(user.0 as i64)
         .bind(settings.presence as i64)
         .bind(i64::from(settings.friends_only))
         .bind(i64::from(settings.read_receipts));
-    changed_one(update.execute(pool).await?)
+    changed_one(update.execute(pool.statement()).await?)
 }
 
 /// Removes a user and what names them; their devices go on the list of removed ones.
-pub(super) async fn delete(pool: &AnyPool, user: UserId, now: Millis) -> Result<(), DirectoryError> {
+pub(super) async fn delete(pool: &Pool, user: UserId, now: Millis) -> Result<(), DirectoryError> {
     let mut transaction = pool.begin().await?;
-    query("UPDATE removal_lock SET id = id").execute(&mut *transaction).await?;
+    query("UPDATE removal_lock SET id = id").execute(transaction.statement()).await?;
     devices::lock_user(&mut transaction, user).await?;
     devices::delete_all_but(&mut transaction, user, None, now).await?;
-    query("DELETE FROM users WHERE id = $1").bind(user.0 as i64).execute(&mut *transaction).await?;
-    Ok(transaction.commit().await?)
+    query("DELETE FROM users WHERE id = $1").bind(user.0 as i64).execute(transaction.statement()).await?;
+    transaction.commit().await
 }
 
 fn changed_one(result: AnyQueryResult) -> Result<(), DirectoryError> {
@@ -170,7 +171,7 @@ mod tests {
             assert_eq!(directory.password_hash(id).await.unwrap().as_deref(), Some("x"));
         }
         let created: i64 =
-            query_scalar("SELECT created_at FROM users WHERE id = 301").fetch_one(&directory.readers).await.unwrap();
+            query_scalar("SELECT created_at FROM users WHERE id = 301").fetch_one(directory.readers.statement()).await.unwrap();
         assert_eq!(created, 301);
         // The last handle is taken: those before it, in parts of their own, are not there either.
         let more = people(last + 1..last + 1_000).chain(people(1..2).map(|user| NewUser { id: UserId(9_999), ..user }));

@@ -2,11 +2,13 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::{AnyConnection, Connection, Executor};
 
+use super::counted::{DirectoryCounters, Pool, count};
 use super::error::migration_failed;
 use super::{DirectoryError, MIGRATIONS, SqlDirectory};
 
@@ -14,6 +16,9 @@ use super::{DirectoryError, MIGRATIONS, SqlDirectory};
 const SQLITE_READERS: u32 = 4;
 /// Connections of one node to PostgreSQL.
 const POSTGRES_CONNECTIONS: u32 = 16;
+/// A connection to PostgreSQL that nobody used for so long is asked whether it is still there before it is used. One that was used a moment
+/// ago answered then, and asking each time would double the round trips of every query.
+const ASKED_AFTER: Duration = Duration::from_secs(1);
 /// How long one waits for a connection, be it a free one or a new one.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -33,22 +38,41 @@ impl SqlDirectory {
         let writer = sqlite_pool(1, WRITER_PRAGMAS).connect(&sqlite_url(path, "rwc")?).await?;
         MIGRATIONS.run(&writer).await.map_err(migration_failed)?;
         let readers = sqlite_pool(SQLITE_READERS, READER_PRAGMAS).connect(&sqlite_url(path, "rw")?).await?;
-        Ok(SqlDirectory { readers, writer })
+        let counters = Arc::<DirectoryCounters>::default();
+        Ok(SqlDirectory { readers: Pool::new(readers, counters.clone()), writer: Pool::new(writer, counters) })
     }
 
     /// Connects to the PostgreSQL database that `url` names (`postgres://user:password@host/database`), and brings its schema
     /// up to date. Several nodes may do so at once.
     pub async fn connect(url: &str) -> Result<Self, DirectoryError> {
-        if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-            return Err(DirectoryError::Failed("the URL of the directory begins with postgres://".into()));
-        }
+        check_url(url)?;
         install_default_drivers();
         // By a connection of its own: a migration may take longer than a query may.
         let mut connection = AnyConnection::connect(url).await?;
         MIGRATIONS.run(&mut connection).await.map_err(migration_failed)?;
         connection.close().await?;
-        let pool = pool(POSTGRES_CONNECTIONS, POSTGRES_SETTINGS).connect(url).await?;
+        let counters = Arc::<DirectoryCounters>::default();
+        let pool = postgres_pool(&counters).connect(url).await?;
+        let pool = Pool::new(pool, counters);
         Ok(SqlDirectory { readers: pool.clone(), writer: pool })
+    }
+
+    /// What was asked of the database so far.
+    pub fn counters(&self) -> &Arc<DirectoryCounters> {
+        self.writer.counters()
+    }
+
+    /// Logs in at the PostgreSQL database that `url` names, and changes nothing.
+    ///
+    /// # Errors
+    /// When it cannot be reached as the URL wants it (`sslmode` says how), or lets nobody in by that name.
+    pub async fn reach(url: &str) -> Result<(), DirectoryError> {
+        check_url(url)?;
+        install_default_drivers();
+        let mut connection = AnyConnection::connect(url).await?;
+        connection.execute("SELECT 1").await?;
+        connection.close().await?;
+        Ok(())
     }
 
     /// Waits for what is under way and closes all connections. Later calls fail.
@@ -56,6 +80,13 @@ impl SqlDirectory {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+fn check_url(url: &str) -> Result<(), DirectoryError> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(());
+    }
+    Err(DirectoryError::Failed("the URL of the directory begins with postgres://".into()))
 }
 
 /// Opens the database once, makes it if it does not exist, and reads its schema. A pool would try again and again to
@@ -85,6 +116,27 @@ fn sqlite_pool(connections: u32, pragmas: &'static str) -> AnyPoolOptions {
     pool(connections, pragmas).idle_timeout(None).max_lifetime(None).test_before_acquire(false)
 }
 
+fn postgres_pool(counters: &Arc<DirectoryCounters>) -> AnyPoolOptions {
+    let (taken, given_back) = (counters.clone(), counters.clone());
+    pool(POSTGRES_CONNECTIONS, POSTGRES_SETTINGS)
+        .test_before_acquire(false)
+        .before_acquire(move |connection, used| {
+            let counters = taken.clone();
+            Box::pin(async move {
+                if used.idle_for >= ASKED_AFTER {
+                    count(&counters.pings);
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        // The pool asks each that is given back, when nobody waits for it any more.
+        .after_release(move |_, _| {
+            count(&given_back.pings);
+            Box::pin(std::future::ready(Ok(true)))
+        })
+}
+
 /// The URL of the file `path`, `mode` being `ro`, `rw`, `rwc`, with further parameters perhaps.
 pub(super) fn sqlite_url(path: &Path, mode: &str) -> Result<String, DirectoryError> {
     let failed = |reason: &dyn std::fmt::Display| DirectoryError::Failed(format!("{}: {reason}", path.display()));
@@ -104,26 +156,26 @@ pub(super) fn sqlite_url(path: &Path, mode: &str) -> Result<String, DirectoryErr
 
 #[cfg(test)]
 mod tests {
-    use sqlx::{AnyPool, query_scalar};
+    use sqlx::query_scalar;
 
     use super::*;
 
-    async fn pragma(pool: &AnyPool, sql: &'static str) -> i64 {
-        query_scalar(sql).fetch_one(pool).await.unwrap()
+    async fn pragma(pool: &Pool, sql: &'static str) -> i64 {
+        query_scalar(sql).fetch_one(pool.statement()).await.unwrap()
     }
 
     #[tokio::test]
     async fn commits_are_synced_and_readers_do_not_write() {
         let folder = tempfile::tempdir().unwrap();
         let directory = SqlDirectory::open_sqlite(&folder.path().join("directory.db")).await.unwrap();
-        let mode: String = query_scalar("PRAGMA journal_mode").fetch_one(&directory.writer).await.unwrap();
+        let mode: String = query_scalar("PRAGMA journal_mode").fetch_one(directory.writer.statement()).await.unwrap();
         assert_eq!(mode, "wal");
         assert_eq!(pragma(&directory.writer, "PRAGMA synchronous").await, 2, "FULL");
         assert_eq!(pragma(&directory.writer, "PRAGMA foreign_keys").await, 1);
         for pool in [&directory.writer, &directory.readers] {
             assert_eq!(pragma(pool, "PRAGMA busy_timeout").await, 5_000);
         }
-        let error = directory.readers.execute("DELETE FROM users").await.map_err(DirectoryError::from).unwrap_err();
+        let error = directory.readers.statement().execute("DELETE FROM users").await.map_err(DirectoryError::from).unwrap_err();
         assert!(error.to_string().contains("takes no writes"), "{error}");
     }
 
@@ -149,11 +201,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let directory = SqlDirectory::open_sqlite(&folder.path().join("directory.db")).await.unwrap();
         // A database that may not grow fails as on a disk that is full.
-        directory.writer.execute("PRAGMA max_page_count = 1").await.unwrap();
+        directory.writer.statement().execute("PRAGMA max_page_count = 1").await.unwrap();
         let mut added = 0;
         let error = loop {
             let sql = "INSERT INTO users VALUES ($1, 'h' || CAST($1 AS TEXT), 'x', 'x', 'x', 0, 0, 0, 0)";
-            match sqlx::query(sql).bind(added).execute(&directory.writer).await {
+            match sqlx::query(sql).bind(added).execute(directory.writer.statement()).await {
                 Ok(_) => added += 1,
                 Err(error) => break DirectoryError::from(error),
             }

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use banter_model::{DeviceId, GroupId, UserId};
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe, Row, query};
+use sqlx::{AssertSqlSafe, Row, query};
 
+use super::counted::Transaction;
 use super::{DirectoryError, SqlDirectory, row};
 use crate::directory::movable::{
     BlockRecord, DeviceRecord, DirectoryPlace, DirectoryRecord, FriendshipRecord, GroupKeyRecord, LastSeenRecord,
@@ -97,7 +98,7 @@ impl MovableDirectory for SqlDirectory {
             key.len() + 1
         );
         let select = key.into_iter().fold(query(AssertSqlSafe(sql)), bind).bind(limit);
-        let rows = select.fetch_all(&self.readers).await?;
+        let rows = select.fetch_all(self.readers.statement()).await?;
         rows.iter().map(|row| record(after, row)).collect()
     }
 
@@ -112,12 +113,12 @@ impl MovableDirectory for SqlDirectory {
                 put(&mut transaction, table_of(&part[0]), part).await?;
             }
         }
-        Ok(transaction.commit().await?)
+        transaction.commit().await
     }
 }
 
 /// Puts in rows of one table, in place of those with the same key.
-async fn put(connection: &mut AnyConnection, table: &Table, records: &[DirectoryRecord]) -> Result<(), DirectoryError> {
+async fn put(transaction: &mut Transaction, table: &Table, records: &[DirectoryRecord]) -> Result<(), DirectoryError> {
     let width = table.columns.len();
     let rows: Vec<String> = (0..records.len()).map(|number| format!("({})", placeholders(number * width + 1, width))).collect();
     let others: Vec<String> = table
@@ -136,7 +137,7 @@ async fn put(connection: &mut AnyConnection, table: &Table, records: &[Directory
     );
     // Runs are of any length: kept, their statements would drive out the ones that come again.
     let insert = query(AssertSqlSafe(sql)).persistent(records.len() == ROWS_AT_ONCE);
-    records.iter().flat_map(values).fold(insert, bind).execute(connection).await?;
+    records.iter().flat_map(values).fold(insert, bind).execute(transaction.statement()).await?;
     Ok(())
 }
 

@@ -74,6 +74,7 @@ export type ErrorCode =
   | "no_friend_request"
   | "not_yourself"
   | "may_not_write"
+  | "foreign_origin"
   | "rate_limited"
   | "busy"
   | "storage_full"

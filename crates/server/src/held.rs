@@ -26,6 +26,11 @@ impl Held {
         (*lowest, *since) = ((*lowest).min(tag), now);
     }
 
+    /// Is nobody held up?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Has `tag` to wait for an earlier one? When it is the one waited for, or before it, nothing waits any more.
     pub fn must_wait(&mut self, conversation: ConversationId, device: DeviceId, tag: Tag, now: Instant) -> bool {
         if self.0.is_empty() {
