@@ -32,7 +32,7 @@ use probes::{Prober, Tried};
 use table::Fault;
 
 /// The longest that it is waited after a fault until every device is back.
-const BACK: Duration = Duration::from_secs(15);
+const BACK: Duration = Duration::from_secs(150);
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(100);
 /// After everybody is back, and before the first fault, nothing happens for so long.
@@ -225,15 +225,6 @@ impl Run {
             let Some(missing) = missing else { return Ok(Some(self.shared.now())) };
             if self.shared.now() > ended + BACK.as_millis() as u64 {
                 say(&format!("not back after {} s: {missing}", BACK.as_secs()));
-                for device in &self.people.devices {
-                    if device.life.times.waiting_since_before(ended).is_some() {
-                        for c in device.report().await?.conversations {
-                            if c.unanswered() > 0 {
-                                say(&format!("{} {c:?}", device.life.name));
-                            }
-                        }
-                    }
-                }
                 return Ok(None);
             }
             sleep(LOOK).await;
