@@ -49,13 +49,15 @@ impl Fleet {
     /// Runs all four.
     pub async fn run(&self, common: &Common) -> Result<Map<String, Value>> {
         ensure!(self.pairs.rate.is_none(), "the rate of the second part is --steady");
-        let target = self.target().await?;
         let steady = Pairs { rate: Some(self.steady), ..self.pairs.clone() };
-        let fleet = [traffic::run(&self.pairs, &target).await?, traffic::run(&steady, &target).await?];
-        let mut server = Server::start(common, self.pairs.pairs * 2).await?;
-        let users = std::mem::take(&mut server.users).into();
-        let target = Target::one(server.address, server.pid(), users);
-        let embedded = [traffic::run(&self.pairs, &target).await?, traffic::run(&steady, &target).await?];
+        let (mut fleet, mut embedded) = (Vec::new(), Vec::new());
+        for pairs in [&self.pairs, &steady] {
+            // Other people each time: a device's tags begin at 1 once.
+            fleet.push(traffic::run(pairs, &self.target().await?).await?);
+            let mut server = Server::start(common, pairs.pairs * 2).await?;
+            let users = std::mem::take(&mut server.users).into();
+            embedded.push(traffic::run(pairs, &Target::one(server.address, server.pid(), users)).await?);
+        }
         let ratio = |quantile| at(&fleet[1], quantile) / at(&embedded[1], quantile);
         let figures = json!({
             "pairs": self.pairs.pairs, "window": self.pairs.window, "characters": self.pairs.length, "steady, messages a second": self.steady,
