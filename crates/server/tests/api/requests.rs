@@ -222,3 +222,14 @@ async fn limits_by_address_handle_and_user() {
     };
     assert_eq!(answered, 12, "20 requests of all kinds, 8 of them before");
 }
+
+#[tokio::test]
+async fn a_server_that_is_about_to_stop_takes_no_new_clients() {
+    let world = World::start().await;
+    assert_eq!(world.call("GET", "/ready", None, None).await.status, 200);
+    world.node.readiness.drain();
+    let ready = world.call("GET", "/ready", None, None).await;
+    assert_eq!((ready.status, &ready.json["draining"]), (503, &json!(true)));
+    assert_eq!(ready.headers["retry-after"], "2");
+    assert_eq!(world.call("GET", "/health", None, None).await.status, 200);
+}

@@ -39,7 +39,7 @@ pub struct Fleet {
     history: Arc<EmbeddedHistory>,
     queue: Arc<EmbeddedQueue>,
     assignment: Option<EmbeddedAssignment>,
-    directory: Arc<SqlDirectory>,
+    pub directory: Arc<SqlDirectory>,
     sessions: Arc<EmbeddedSessions>,
     tokens: AccessTokens,
     next: AtomicU64,

@@ -8,8 +8,8 @@ use banter_store::cluster::Role;
 use serde_json::json;
 
 use crate::nodes::{Fleet, GATEWAY, Wish};
-use crate::support::direct;
 use crate::support::socket::Socket;
+use crate::support::{direct, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_move_before_a_gateway_stops() {
@@ -52,4 +52,27 @@ async fn who_says_farewell_has_delivered_everything() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     // No resync: nothing can be missing.
     at_bob.quiet().await;
+}
+
+/// Whoever asks often does not make it ask the engine: it knows within some seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_misses_an_engine_takes_no_new_clients() {
+    let mut fleet = Fleet::new().await;
+    let node = fleet.start(Wish::of(&Role::ALL)).await;
+    let ready = node.call(None, "GET", "/ready", None).await;
+    assert_eq!((ready.status, ready.json), (200, json!({"ready": true, "draining": false, "away": []})));
+    fleet.directory.close().await;
+    let missed = soon("the engine to be missed", async {
+        loop {
+            let answer = node.call(None, "GET", "/ready", None).await;
+            if answer.status != 200 {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let missed = missed.await;
+    assert_eq!((missed.status, missed.json), (503, json!({"ready": false, "draining": false, "away": ["directory"]})));
+    assert!(missed.head.contains("retry-after: 2\r\n"), "{}", missed.head);
+    assert_eq!(node.call(None, "GET", "/health", None).await.text, "ok", "it lives");
 }
