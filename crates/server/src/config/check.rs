@@ -11,7 +11,7 @@ use banter_store::data_folder::{Finding, Severity};
 use banter_store::directory::sql::SqlDirectory;
 use tokio::net::TcpStream;
 
-use super::links::unsafe_links;
+use super::links::{host, unsafe_links};
 use super::{Config, ConfigError, Fleet};
 use crate::delivery::NodeTls;
 use crate::stores::fleet as engines;
@@ -188,9 +188,7 @@ async fn reachable(addresses: &[String], port: u16) -> Result<String, String> {
 
 /// The part of a URL or an address that names host and port.
 fn host_and_port(address: &str, port: u16) -> String {
-    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-    let authority = rest.split(['/', '?']).next().unwrap_or(rest);
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = host(address);
     let has_port = host.rsplit_once(':').is_some_and(|(_, digits)| digits.parse::<u16>().is_ok());
     if has_port { host.to_owned() } else { format!("{host}:{port}") }
 }
@@ -212,6 +210,7 @@ mod tests {
         for (address, wanted) in [
             ("postgres://banter:se@cret@db.example.org/banter?x=1", "db.example.org:5432"),
             ("redis://127.0.0.1:6380", "127.0.0.1:6380"),
+            ("rediss://banter:secret@cache:6380#insecure", "cache:6380"),
             ("broker:9092", "broker:9092"),
             ("[::1]", "[::1]:5432"),
             ("[::1]:77", "[::1]:77"),

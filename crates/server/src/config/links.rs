@@ -101,7 +101,8 @@ fn authority(url: &str) -> (Option<&str>, &str) {
     authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host))
 }
 
-fn host(url: &str) -> &str {
+/// The host of a URL or an address, with its port if there is one.
+pub(super) fn host(url: &str) -> &str {
     authority(url).1
 }
 
