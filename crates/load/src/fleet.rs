@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Common;
 use crate::counters::Counters;
+use crate::journalled::people::PASSWORD;
 use crate::pairs::traffic::{self, Run, Target};
 use crate::pairs::{Pairs, figures_of};
 use crate::process;
@@ -88,7 +89,7 @@ impl Fleet {
 
 async fn sign_up(address: &str, run: u32, number: u64) -> Result<User> {
     let handle = format!("load{run:08x}_{number}");
-    let body = SignUp { handle, password: "only for this run".to_owned(), display_name: None, device_name: None };
+    let body = SignUp { handle, password: PASSWORD.to_owned(), display_name: None, device_name: None };
     let made = api::sign_up(address, &body).await.with_context(|| format!("a sign-up at {address}"))?;
     Ok(User { id: made.user, token: made.tokens.access_token })
 }

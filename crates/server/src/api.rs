@@ -19,9 +19,8 @@ mod profile;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
 use axum::http::{Method, Uri};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use banter_protocol::ErrorCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -50,11 +49,10 @@ pub fn operation_routes(node: &Arc<Node>) -> Router {
 /// Around all routes: answers for unknown paths and methods, pages of other origins, panics become answers, refusals are counted,
 /// headers for safety.
 pub fn finish(node: &Arc<Node>, routes: Router) -> Router {
-    let origins = node.web_origins.clone();
     routes
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn(move |request: Request, next: Next| answer_pages(origins.clone(), request, next)))
+        .layer(from_fn_with_state(Arc::clone(node), answer_pages))
         .layer(from_fn_with_state(Arc::clone(node), observe::observe))
 }
 

@@ -3,7 +3,9 @@
 //! A page may come from another origin than the gateway that it is sent to. Then browsers ask twice: the page's policy has to allow the
 //! gateway ([`crate::web_app`]), and the gateway the page (here).
 
-use axum::extract::Request;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use banter_protocol::ErrorCode;
@@ -11,6 +13,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::api::errors::ApiError;
+use crate::node::Node;
 
 /// Most origins of pages that can be listed.
 pub const MOST_ORIGINS: usize = 64;
@@ -95,7 +98,8 @@ fn is_preflight(request: &Request) -> bool {
 }
 
 /// The layer: tells browsers which pages may read the answers. Never `*`, and never with cookies, for there are none.
-pub async fn answer_pages(origins: WebOrigins, request: Request, next: Next) -> Response {
+pub async fn answer_pages(State(node): State<Arc<Node>>, request: Request, next: Next) -> Response {
+    let origins = &node.web_origins;
     if origins.listed.is_empty() {
         return next.run(request).await;
     }

@@ -121,13 +121,28 @@ pub(super) fn settled<T>(
     }
 }
 
+/// A partition as the broker that is asked knows it.
+struct Partition {
+    is_led: bool,
+    replicas: u32,
+}
+
+/// The partitions of a topic; none when the broker that is asked knows no such topic. Copied out, for what is borrowed from the client
+/// stays on its thread. Blocks.
+fn partitions(admin: &AdminClient<DefaultClientContext>, name: &str) -> Result<Vec<Partition>, rdkafka::error::KafkaError> {
+    let metadata = admin.inner().fetch_metadata(Some(name), TIMEOUT)?;
+    let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none());
+    let partitions = topic.map(|topic| topic.partitions()).unwrap_or_default().iter();
+    Ok(partitions
+        .map(|partition| Partition { is_led: partition.leader() >= 0, replicas: partition.replicas().len() as u32 })
+        .collect())
+}
+
 /// Does the broker that is asked know the topic, and with `leaders` a leader for each of its partitions? Fails as Kafka does where not.
 /// Blocks.
 fn known(admin: &AdminClient<DefaultClientContext>, name: &str, leaders: bool) -> Result<(), rdkafka::error::KafkaError> {
-    let metadata = admin.inner().fetch_metadata(Some(name), TIMEOUT)?;
-    let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none());
-    let partitions = topic.map(|topic| topic.partitions()).unwrap_or_default();
-    match (partitions.is_empty(), leaders && partitions.iter().any(|partition| partition.leader() < 0)) {
+    let partitions = partitions(admin, name)?;
+    match (partitions.is_empty(), leaders && partitions.iter().any(|partition| !partition.is_led)) {
         (true, _) => Err(rdkafka::error::KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition)),
         (false, true) => Err(rdkafka::error::KafkaError::MetadataFetch(RDKafkaErrorCode::LeaderNotAvailable)),
         (false, false) => Ok(()),
@@ -208,18 +223,12 @@ pub async fn examine_topic(config: &KafkaConfig) -> Result<Vec<TopicFinding>, Ka
     let admin: AdminClient<DefaultClientContext> = config.client().create()?;
     let described = admin.describe_configs([&ResourceSpecifier::Topic(&config.topic)], &options()).await?;
     let name = config.topic.clone();
-    let ask = move || {
-        // The names and the numbers are copied out: what is borrowed from the client stays on its thread.
-        let metadata = admin.inner().fetch_metadata(Some(&name), TIMEOUT)?;
-        let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none());
-        Ok::<_, rdkafka::error::KafkaError>(
-            topic.map(|topic| topic.partitions().iter().map(|partition| partition.replicas().len() as u32).collect::<Vec<_>>()),
-        )
-    };
-    let replicas = tokio::task::spawn_blocking(ask).await.map_err(|error| KafkaError::Unanswered(error.to_string()))??;
-    let Some(replicas) = replicas.filter(|replicas| !replicas.is_empty()) else {
+    let ask = move || partitions(&admin, &name);
+    let partitions = tokio::task::spawn_blocking(ask).await.map_err(|error| KafkaError::Unanswered(error.to_string()))??;
+    if partitions.is_empty() {
         return Ok(vec![TopicFinding::Missing(config.topic.clone())]);
-    };
+    }
+    let replicas: Vec<u32> = partitions.iter().map(|partition| partition.replicas).collect();
     let mut settings = BTreeMap::new();
     for resource in described {
         let resource = resource.map_err(|code| KafkaError::Refused { topic: config.topic.clone(), code })?;
@@ -237,10 +246,8 @@ pub async fn last_positions(config: &KafkaConfig) -> Result<Vec<u64>, KafkaError
     let admin: AdminClient<DefaultClientContext> = config.client().create()?;
     let (name, epoch) = (config.topic.clone(), config.epoch.0);
     let ask = move || {
-        let metadata = admin.inner().fetch_metadata(Some(&name), TIMEOUT)?;
-        let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none());
-        let partitions = topic.map_or(0, |topic| topic.partitions().len() as i32);
-        let ends = (0..partitions).map(|partition| {
+        let count = partitions(&admin, &name)?.len() as i32;
+        let ends = (0..count).map(|partition| {
             let end = settled(|| admin.inner().fetch_watermarks(&name, partition, TIMEOUT))?.1;
             Ok::<_, rdkafka::error::KafkaError>(u64::try_from(end).unwrap_or(0))
         });
