@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use io_uring::{IoUring, opcode, squeue, types};
 
 /// Bytes of a batch.
@@ -85,11 +85,7 @@ fn append(criterion: &mut Criterion) {
             Ok(mut ring) => {
                 let mut journal = Journal::new(&folder, 0, false);
                 group.bench_function("io_uring, write linked to fdatasync", |bencher| {
-                    bencher.iter_batched(
-                        || (),
-                        |()| linked(&mut ring, &mut journal, black_box(&batch)),
-                        BatchSize::PerIteration,
-                    );
+                    bencher.iter(|| linked(&mut ring, &mut journal, black_box(&batch)));
                 });
             }
         }
