@@ -152,8 +152,12 @@ listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # need_port NAME PORT: an error that says who has it, when it is taken.
 need_port() {
-    listens "$2" || return 0
     local holder=""
+    # A process that was killed a moment ago may still be giving up what it had.
+    for _ in $(seq 30); do
+        listens "$2" || return 0
+        sleep 0.1
+    done
     if command -v ss >/dev/null; then holder=$(ss -Hltnp "sport = :$2" 2>/dev/null | grep -o 'users:.*' | head -n 1 || true); fi
     fail "port $2, which $1 needs, is in use${holder:+ (${holder})}: end that process, or set BANTER_FLEET_PORTS to the first of 100 other" \
         "ports (now $base)"

@@ -96,7 +96,7 @@ build_banter() {
     fi
     # Not the lock.
     scripts/build 9>&-
-    banter=$PWD/target/release/banter
+    banter=$PWD/target/quick/banter
 }
 
 start_roles() {

@@ -1,5 +1,6 @@
 //! The worker: applies the queue to the logs.
 
+mod answers;
 mod apply;
 pub mod delivery;
 mod feeding;

@@ -23,6 +23,7 @@ pub(super) struct Silence {
 #[derive(Debug, Clone, Copy)]
 struct Unanswered {
     since: Instant,
+    /// Up to the ping.
     bytes: u64,
     pinged: Option<Instant>,
 }
@@ -58,7 +59,10 @@ impl Silence {
     pub fn said(&mut self, now: Instant, bytes: usize, ping: bool) {
         self.said = now;
         let unanswered = self.unanswered.get_or_insert(Unanswered { since: now, bytes: 0, pinged: None });
-        unanswered.bytes += bytes as u64;
+        // What is said after the ping does not hold up its answer.
+        if unanswered.pinged.is_none() {
+            unanswered.bytes += bytes as u64;
+        }
         if ping {
             unanswered.pinged.get_or_insert(now);
         }
@@ -149,5 +153,15 @@ mod tests {
         let mut silence = Silence::new(HEARTBEAT, start);
         silence.said(start, 400_000, false);
         assert_eq!(pinged_and_gone(silence, start), (Some(5), 67), "but not more than anybody");
+    }
+
+    #[test]
+    fn who_talks_on_does_not_wait_longer() {
+        let start = Instant::now();
+        let mut silence = Silence::new(HEARTBEAT, start);
+        silence.said(start, 200, false);
+        silence.said(start + ANSWER, 16, true);
+        silence.said(start + ANSWER, 100_000, false);
+        assert_eq!(silence.look(start + 2 * ANSWER), Verdict::Gone);
     }
 }

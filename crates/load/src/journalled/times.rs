@@ -87,7 +87,9 @@ impl Times {
         let meanwhile = waits.iter().filter(|(now, ..)| (from..=to).contains(now));
         meanwhile
             .max_by_key(|(_, wait, _)| *wait)
-            .map(|(now, wait, what)| (*wait, what.as_ref().map(|what| format!("{what}, at {now}"))))
+            .map(|(now, wait, what)| {
+                (*wait, what.as_ref().map(|what| format!("{what}, written at {} and answered at {now}", now - wait)))
+            })
             .unwrap_or_default()
     }
 

@@ -7,7 +7,9 @@ use std::pin::pin;
 use banter_model::fold::{self, Outcome as Folded, Target};
 use banter_model::membership::{self, Membership};
 use banter_model::tag::Seen;
-use banter_model::{Action, Command, Conversation, ConversationId, Event, EventBody, Objection, Refusal, Seq, UserId, amend};
+use banter_model::{
+    Action, Command, Conversation, ConversationId, DeviceId, Event, EventBody, Objection, Refusal, Seq, Tag, UserId, amend,
+};
 use banter_protocol::{ErrorCode, ServerFrame};
 use banter_store::{Envelope, History, StoreError};
 use futures_util::{StreamExt, TryStreamExt};
@@ -60,12 +62,12 @@ impl Worker {
             Folded::Refused(refusal) => Ok((Err(refusal.into()), None)),
             Folded::Duplicate { device, tag, at_most } => {
                 self.metrics.duplicates.inc();
-                let event = match round.find_tag(id, device, tag) {
-                    Some(event) => Some(event.clone()),
-                    None => self.history.find_tag(id, device, tag, at_most).await?,
+                let stored = match round.find_tag(id, device, tag) {
+                    Some(event) => Some(Stored::of(event)),
+                    None => answer_before(&*self.history, round, id, (device, tag), at_most).await?,
                 };
                 // Noted but not found: so far back that the device has to look for itself.
-                Ok((event.map(|event| stored(&event)).ok_or(Refusal::StaleTag.into()), None))
+                Ok((stored.ok_or(Refusal::StaleTag.into()), None))
             }
             Folded::Applied { event, forgotten } => {
                 if let Some((user, marker)) = forgotten {
@@ -78,6 +80,9 @@ impl Worker {
                 }
                 let news = News { frame: encode(id, &event), members: kept.members.clone(), gone: went.first().copied() };
                 self.metrics.frames_encoded.inc();
+                if self.history.questions_at_once() > 1 {
+                    kept.answers.note(&event);
+                }
                 let earlier_history = kept.conversation.roster.earlier_history;
                 if roster_changed {
                     round.change_roster(id, position);
@@ -92,7 +97,7 @@ impl Worker {
                         round.change_membership(user, id, membership, position);
                     }
                 }
-                let answer = stored(&event);
+                let answer = Stored::of(&event);
                 round.note_mentions(id, &event, target_event.as_ref(), position);
                 if let Some(mut target) = target_event
                     && amend::amend(&mut target, &event)
@@ -152,6 +157,20 @@ impl Worker {
     }
 }
 
+/// What `device` was answered in an earlier round to `tag`, whose event is at `at_most` or before it.
+async fn answer_before(
+    history: &dyn History,
+    round: &mut Round,
+    id: ConversationId,
+    (device, tag): (DeviceId, Tag),
+    at_most: Seq,
+) -> Result<Option<Stored>, StoreError> {
+    match round.conversations.get_mut(&id) {
+        Some(kept) if history.questions_at_once() > 1 => kept.answers.look_up(history, id, (device, tag), at_most).await,
+        _ => Ok(history.find_tag(id, device, tag, at_most).await?.as_ref().map(Stored::of)),
+    }
+}
+
 /// What came of a command that was applied before, by this worker or another: the conversation, as it is stored, is beyond it.
 /// It is not judged again, for the state that it was judged by is gone. If it made an event, that is the answer, and
 /// those who are to see it are told (again), for whoever stored it may have died before.
@@ -164,7 +183,7 @@ async fn applied_before(history: &dyn History, conversation: &Conversation, comm
     };
     // It was refused, or is far back: asked again, it gets an answer.
     let Some(event) = event else { return Ok((Err(Failure::Unavailable(ErrorCode::Busy)), None)) };
-    let answer = stored(&event);
+    let answer = Stored::of(&event);
     if event.id != command.id {
         return Ok((Ok(answer), None));
     }
@@ -244,14 +263,6 @@ async fn load_memberships(
         Ok((user, row))
     });
     in_order(history.questions_at_once(), rows).try_collect().await
-}
-
-fn stored(event: &Event) -> Stored {
-    let mentions = match &event.body {
-        EventBody::Message { mentions, .. } | EventBody::Edit { mentions, .. } => mentions.clone(),
-        _ => Vec::new(),
-    };
-    Stored { seq: event.seq, ordinal: event.ordinal, id: event.id, at: event.at, mentions }
 }
 
 fn encode(conversation: ConversationId, event: &Event) -> EncodedFrame {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use banter_model::{ConversationId, EventId, Mention, Millis, Ordinal, Seq, Tag, UserId};
+use banter_model::{ConversationId, Event, EventBody, EventId, Mention, Millis, Ordinal, Seq, Tag, UserId};
 use banter_store::Origin;
 
 use crate::gateway::EncodedFrame;
@@ -57,6 +57,17 @@ pub struct Stored {
     pub at: Millis,
     /// Members that were found in its text.
     pub mentions: Vec<Mention>,
+}
+
+impl Stored {
+    /// What the writer of `event` is told.
+    pub fn of(event: &Event) -> Stored {
+        let mentions = match &event.body {
+            EventBody::Message { mentions, .. } | EventBody::Edit { mentions, .. } => mentions.clone(),
+            _ => Vec::new(),
+        };
+        Stored { seq: event.seq, ordinal: event.ordinal, id: event.id, at: event.at, mentions }
+    }
 }
 
 /// An event for everybody but the session that wrote it.

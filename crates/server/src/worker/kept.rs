@@ -6,6 +6,8 @@ use banter_model::{Conversation, ConversationId, UserId};
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
 
+use super::answers::Answers;
+
 /// Conversations that a worker expects to keep in memory; of others the state is read again when something happens there.
 const CONVERSATIONS: usize = 8_192;
 /// Bytes that the conversations kept in memory take together, at most.
@@ -21,6 +23,8 @@ const MEMBER_BYTES: usize = 32;
 pub(super) struct Kept {
     pub conversation: Conversation,
     pub members: Arc<[UserId]>,
+    /// Where looking for an answer is a round trip: those that were given lately.
+    pub answers: Answers,
     /// Were the facts of what others applied written again, as far as it is to be done?
     pub facts_repeated: bool,
 }
@@ -28,7 +32,7 @@ pub(super) struct Kept {
 impl Kept {
     pub fn new(conversation: Conversation) -> Self {
         let members = conversation.members().collect();
-        Kept { conversation, members, facts_repeated: false }
+        Kept { conversation, members, answers: Answers::default(), facts_repeated: false }
     }
 }
 
@@ -40,7 +44,7 @@ impl Weighter<ConversationId, Kept> for KeptWeight {
     fn weight(&self, _: &ConversationId, kept: &Kept) -> u64 {
         let conversation = &kept.conversation;
         let (windows, members) = (conversation.head.tags.len(), conversation.roster.members.len());
-        (CONVERSATION_BYTES + windows * WINDOW_BYTES + members * MEMBER_BYTES) as u64
+        (CONVERSATION_BYTES + windows * WINDOW_BYTES + members * MEMBER_BYTES + kept.answers.bytes()) as u64
     }
 }
 
