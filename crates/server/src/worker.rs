@@ -6,6 +6,7 @@ pub mod delivery;
 mod feeding;
 pub mod following;
 mod kept;
+mod loading;
 mod round;
 mod run;
 

@@ -40,9 +40,12 @@ const BOTH: &[How] = &[How::Kill, How::Pause];
 const ALL: &[How] = &[How::Kill, How::Pause, How::Cut];
 
 /// What goes away: the name by which the control knows it, which of them (all where no number is given), and how.
-const TARGETS: [(&str, Option<u32>, &[How]); 13] = [
+/// Everybody whom a gateway loses is at the other one from then on, so that is the next that goes.
+const TARGETS: [(&str, Option<u32>, &[How]); 15] = [
     ("api", Some(1), BOTH),
-    ("gateway", Some(1), ALL),
+    ("gateway", Some(1), &[How::Kill]),
+    ("gateway", Some(2), &[How::Pause]),
+    ("gateway", Some(1), &[How::Cut]),
     ("worker", Some(1), BOTH),
     ("presence", Some(1), BOTH),
     ("haproxy", None, BOTH),
@@ -131,7 +134,7 @@ mod tests {
     #[test]
     fn faults_are_found_by_their_names_and_by_parts_of_them() {
         assert_eq!(names(&[]).len(), all().len());
-        assert_eq!(names(&["gateway"]), ["kill-gateway-1", "pause-gateway-1", "cut-gateway-1"]);
+        assert_eq!(names(&["gateway"]), ["kill-gateway-1", "pause-gateway-2", "cut-gateway-1"]);
         assert_eq!(names(&["pause-kafka"]), ["pause-kafka"], "exactly this one");
         assert_eq!(names(&["redis", "pause-redis"]), ["kill-redis", "pause-redis", "cut-redis"], "each once");
         assert_eq!(names(&["kill-zookeeper-"]), ["kill-zookeeper-1"]);

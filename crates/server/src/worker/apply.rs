@@ -1,24 +1,16 @@
 //! One command: what the fold makes of it, and what follows from that.
 
-use std::collections::HashSet;
-use std::collections::hash_map::Entry;
-use std::pin::pin;
-
 use banter_model::fold::{self, Outcome as Folded, Target};
-use banter_model::membership::{self, Membership};
+use banter_model::membership;
 use banter_model::tag::Seen;
-use banter_model::{
-    Action, Command, Conversation, ConversationId, DeviceId, Event, EventBody, Objection, Refusal, Seq, Tag, UserId, amend,
-};
+use banter_model::{Action, Command, Conversation, ConversationId, Event, EventBody, Objection, Refusal, amend};
 use banter_protocol::{ErrorCode, ServerFrame};
 use banter_store::{Envelope, History, StoreError};
-use futures_util::{StreamExt, TryStreamExt};
 
-use crate::at_once::in_order;
 use crate::gateway::EncodedFrame;
 use crate::worker::Failure;
 use crate::worker::delivery::{News, Stored};
-use crate::worker::kept::Kept;
+use crate::worker::loading::{answer_before, load_edits, load_event, load_memberships};
 use crate::worker::round::Round;
 use crate::worker::run::{Interruption, Judged, Worker};
 
@@ -113,62 +105,6 @@ impl Worker {
             }
         }
     }
-
-    /// Loads what `commands` are about and is not in memory, many conversations at the same time: one after the other, the whole round would
-    /// wait for as many round trips. Nothing is judged yet, so it does not matter in which order they come.
-    pub(super) async fn load_all(&mut self, round: &mut Round, commands: &[(u64, Envelope)]) -> Result<(), StoreError> {
-        let at_once = self.history.questions_at_once();
-        if at_once <= 1 {
-            return Ok(());
-        }
-        let mut missing: Vec<ConversationId> = Vec::new();
-        let mut seen = HashSet::new();
-        for (_, Envelope { command, .. }) in commands {
-            let id = command.conversation;
-            if self.kept.peek(&id).is_none() && seen.insert(id) {
-                missing.push(id);
-            }
-        }
-        let (history, settled) = (&self.history, self.settled);
-        let questions = missing.into_iter().map(|id| async move { (id, history.resume(id, settled).await) });
-        let mut answers = pin!(in_order(at_once, questions));
-        while let Some((id, stored)) = answers.next().await {
-            round.conversations.insert(id, Kept::new(stored?.unwrap_or_else(|| Conversation::new(id))));
-        }
-        Ok(())
-    }
-
-    /// The state of a conversation as the round leaves it so far.
-    async fn load<'a>(&mut self, round: &'a mut Round, id: ConversationId) -> Result<&'a mut Kept, StoreError> {
-        match round.conversations.entry(id) {
-            Entry::Occupied(entry) => Ok(entry.into_mut()),
-            Entry::Vacant(entry) => {
-                // Taken out, and put back when the round is stored: what is in memory never runs ahead of what is on disk.
-                let kept = match self.kept.remove(&id) {
-                    Some((_, kept)) => kept,
-                    None => {
-                        let stored = self.history.resume(id, self.settled).await?;
-                        Kept::new(stored.unwrap_or_else(|| Conversation::new(id)))
-                    }
-                };
-                Ok(entry.insert(kept))
-            }
-        }
-    }
-}
-
-/// What `device` was answered in an earlier round to `tag`, whose event is at `at_most` or before it.
-async fn answer_before(
-    history: &dyn History,
-    round: &mut Round,
-    id: ConversationId,
-    (device, tag): (DeviceId, Tag),
-    at_most: Seq,
-) -> Result<Option<Stored>, StoreError> {
-    match round.conversations.get_mut(&id) {
-        Some(kept) if history.questions_at_once() > 1 => kept.answers.look_up(history, id, (device, tag), at_most).await,
-        _ => Ok(history.find_tag(id, device, tag, at_most).await?.as_ref().map(Stored::of)),
-    }
 }
 
 /// What came of a command that was applied before, by this worker or another: the conversation, as it is stored, is beyond it.
@@ -197,72 +133,6 @@ async fn applied_before(history: &dyn History, conversation: &Conversation, comm
     };
     let gone = membership::changes(&event).1.first().copied();
     Ok((Ok(answer), Some(News { frame: encode(id, &event), members, gone })))
-}
-
-/// The event at `seq` as the round leaves it so far, for the command at `position`.
-async fn load_event(
-    history: &dyn History,
-    round: &Round,
-    id: ConversationId,
-    seq: Seq,
-    position: u64,
-) -> Result<Option<Event>, Interruption> {
-    if let Some(event) = round.event(id, seq) {
-        return Ok(Some(event.clone()));
-    }
-    match history.event_at(id, seq).await? {
-        // It shows what later commands did, which was stored after a head that is ahead of ours.
-        Some(stored) if stored.position >= position => Err(Interruption::Overtaken),
-        stored => Ok(stored.map(|stored| stored.event)),
-    }
-}
-
-/// The edits of `message`: where a redaction finds every copy of the text.
-async fn load_edits(
-    history: &dyn History,
-    round: &Round,
-    id: ConversationId,
-    message: &Event,
-    position: u64,
-) -> Result<Vec<Event>, Interruption> {
-    let EventBody::Message { amendments, .. } = &message.body else { return Ok(Vec::new()) };
-    let mut edits = Vec::with_capacity(amendments.edits.len());
-    for seq in &amendments.edits {
-        edits.extend(load_event(history, round, id, *seq, position).await?);
-    }
-    Ok(edits)
-}
-
-/// The membership rows that `command` may change. `begins`: it is the first in its conversation.
-async fn load_memberships(
-    history: &dyn History,
-    round: &Round,
-    command: &Command,
-    begins: bool,
-) -> Result<Vec<(UserId, Membership)>, StoreError> {
-    let id = command.conversation;
-    let users: Vec<UserId> = match (id, &command.action) {
-        (ConversationId::Direct(low, high), _) => {
-            if begins {
-                vec![low, high]
-            } else {
-                Vec::new()
-            }
-        }
-        (_, Action::CreateGroup { members, .. }) => members.iter().copied().chain([command.sender]).collect(),
-        (_, Action::AddMembers { members }) => members.clone(),
-        (_, Action::RemoveMember { member }) => vec![*member],
-        (_, Action::Leave) => vec![command.sender],
-        _ => Vec::new(),
-    };
-    let rows = users.into_iter().map(|user| async move {
-        let row = match round.membership(user, id) {
-            Some(membership) => membership.clone(),
-            None => history.membership(user, id).await?.unwrap_or_default(),
-        };
-        Ok((user, row))
-    });
-    in_order(history.questions_at_once(), rows).try_collect().await
 }
 
 fn encode(conversation: ConversationId, event: &Event) -> EncodedFrame {

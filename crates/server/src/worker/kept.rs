@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use banter_model::{Conversation, ConversationId, UserId};
+use banter_model::{Conversation, ConversationId, Seq, UserId};
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
 
@@ -22,6 +22,8 @@ const MEMBER_BYTES: usize = 32;
 /// The state of a conversation, and its members as deliveries share them.
 pub(super) struct Kept {
     pub conversation: Conversation,
+    /// Where the log ends that is stored: the round under way has what comes after it, and in the history there may be something else.
+    pub stored_head: Seq,
     pub members: Arc<[UserId]>,
     /// Where looking for an answer is a round trip: those that were given lately.
     pub answers: Answers,
@@ -31,8 +33,8 @@ pub(super) struct Kept {
 
 impl Kept {
     pub fn new(conversation: Conversation) -> Self {
-        let members = conversation.members().collect();
-        Kept { conversation, members, answers: Answers::default(), facts_repeated: false }
+        let (stored_head, members) = (conversation.head.seq, conversation.members().collect());
+        Kept { conversation, stored_head, members, answers: Answers::default(), facts_repeated: false }
     }
 }
 

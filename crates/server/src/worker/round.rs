@@ -23,6 +23,8 @@ pub(super) struct Round {
     touched: HashSet<ConversationId>,
     /// With the position of the last command that changed it.
     rosters_changed: HashMap<ConversationId, u64>,
+    /// Older events that were loaded before the commands were judged, as they were then.
+    pub targets: HashMap<(ConversationId, Seq), Option<StoredEvent>>,
     /// New events, as they were made.
     events: HashMap<(ConversationId, Seq), StoredEvent>,
     /// Older and new ones that were amended, as they are now.

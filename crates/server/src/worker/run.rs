@@ -206,7 +206,8 @@ impl Worker {
     /// What is to be done when a round is stored: `conversations` are kept, and everybody is told.
     fn finish(&mut self, partition: u32, position: u64, conversations: HashMap<ConversationId, Kept>, outcomes: Vec<Outcome>) {
         // What does not exist is not worth remembering: anybody can name it.
-        for (id, kept) in conversations.into_iter().filter(|(_, kept)| kept.conversation.head.seq > 0) {
+        for (id, mut kept) in conversations.into_iter().filter(|(_, kept)| kept.conversation.head.seq > 0) {
+            kept.stored_head = kept.conversation.head.seq;
             self.kept.insert(id, kept);
         }
         let events = outcomes.iter().filter(|outcome| outcome.news.is_some()).count() as u64;
