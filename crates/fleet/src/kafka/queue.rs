@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use banter_model::Objection;
 use banter_model::encoding::Stored;
 use banter_model::partition::partition_of;
 use banter_store::queue::{CommandQueue, Envelope, PushError, QueueError};
@@ -235,6 +236,11 @@ impl KafkaQueue {
         // With the producer in hand: one that takes the place of one that failed comes when all that failed with that is told.
         if self.shared.unsent.holds_back(envelope) {
             return Err(NotTaken::HeldBack);
+        }
+        // Its refusal would come from the worker, which goes on with what the device wrote after it: a worker of a queue that keeps its
+        // commands may not hold up anything, since the next one would not know of it.
+        if envelope.objection == Some(Objection::Unchecked) {
+            return Err(NotTaken::Never("what it depends on could not be read".to_owned()));
         }
         match producer.send(record) {
             Ok(()) => Ok(()),

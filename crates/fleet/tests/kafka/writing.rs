@@ -4,6 +4,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use banter_fleet::kafka::{KafkaConfig, KafkaQueue, KafkaReaders};
+use banter_model::Objection;
+use banter_store::Envelope;
 use banter_store::behaviour::assignment::{conversations, read, readers};
 use banter_store::behaviour::{self, queue::envelope};
 use banter_store::queue::{CommandQueue, PartitionReader, PushError};
@@ -206,6 +208,29 @@ async fn what_is_held_back_is_not_sent() {
         let mut readers = readers(&mut member, 1, |_| 0).await;
         let read = read(readers.get_mut(&0).unwrap(), 3).await;
         assert_eq!(read.into_iter().map(|(_, command)| command.origin.session).collect::<Vec<_>>(), [1, 2, 3]);
+        drop(readers);
+        leave(member).await;
+    })
+    .await;
+    topic.gone().await;
+}
+
+/// What a gateway could not check fails before it is sent: behind it in the topic, what the device wrote next would be applied first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_checked_is_not_sent() {
+    let Some(topic) = topic("unchecked", 1, true).await else { return };
+    in_time(async {
+        let id = conversations(1, topic.seed)[0];
+        let (queue, noted) = topic.failing_queue(&topic.config);
+        topic.flow().await;
+        let objected = |number, objection| Envelope { objection: Some(objection), ..envelope(id, number) };
+        queue.push(objected(1, Objection::Unchecked)).await.unwrap();
+        queue.push(objected(2, Objection::MayNotWrite)).await.unwrap();
+        assert_eq!(*noted.failed.lock(), [objected(1, Objection::Unchecked)]);
+        let mut member = topic.member();
+        let mut readers = readers(&mut member, 1, |_| 0).await;
+        let read = read(readers.get_mut(&0).unwrap(), 1).await;
+        assert_eq!(read[0].1, objected(2, Objection::MayNotWrite), "a refusal is the worker's");
         drop(readers);
         leave(member).await;
     })
