@@ -32,14 +32,16 @@ impl Held {
         self.0.is_empty()
     }
 
-    /// Has `tag` to wait for an earlier one? When it is the one waited for, or before it, nothing waits any more.
+    /// Has `tag` to wait for an earlier one? When it is the one waited for, nothing waits any more. One before it changes nothing: a device
+    /// that sends everything again leaves out what it was told to send later.
     pub fn must_wait(&mut self, conversation: ConversationId, device: DeviceId, tag: Tag, now: Instant) -> bool {
         if self.0.is_empty() {
             return false;
         }
         let Some((lowest, since)) = self.0.get(&(conversation, device)) else { return false };
-        let waits = tag > *lowest && now.duration_since(*since) < HELD_FOR;
-        if !waits {
+        let over = tag == *lowest || now.duration_since(*since) >= HELD_FOR;
+        let waits = tag > *lowest && !over;
+        if over {
             self.0.remove(&(conversation, device));
         }
         waits
@@ -67,6 +69,8 @@ mod tests {
         held.hold(GROUP, PHONE, tag(5), now);
         assert!(held.must_wait(GROUP, PHONE, tag(6), now));
         assert!(!held.must_wait(GROUP, DeviceId(11), tag(6), now));
+        assert!(!held.must_wait(GROUP, PHONE, tag(4), now), "it is an earlier one");
+        assert!(held.must_wait(GROUP, PHONE, tag(6), now), "which is not the one that is waited for");
         assert!(!held.must_wait(GROUP, PHONE, tag(5), now));
         assert!(!held.must_wait(GROUP, PHONE, tag(6), now));
     }
