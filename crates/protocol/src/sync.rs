@@ -35,7 +35,8 @@ pub struct ConversationSummary {
     /// The last message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<Preview>,
-    /// For a group: its title and members.
+    /// For a group: its title and members. May be absent for a member in an answer to a question with `since`: then they are what they
+    /// were at that point, up to `head_seq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Group>,
     /// For a direct conversation: how far the other has got.

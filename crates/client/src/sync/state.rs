@@ -161,13 +161,18 @@ impl ConversationState {
         }
         self.read = read;
         self.read_sent = self.read_sent.max(summary.read.seq);
-        if let Some(group) = summary.group.filter(|_| summary.head_seq >= self.roster_at) {
+        if summary.head_seq >= self.roster_at
+            && let Some(group) = summary.group
+        {
             let since = |user| self.roster.member(user).map_or(0, |member| member.since);
             let mut members: Vec<_> = group.members.iter().map(|member| (member.user, member.role, since(member.user))).collect();
             members.sort_unstable_by_key(|member| member.0);
             let members = members.into_iter().map(|(user, role, since)| banter_model::Member { user, role, since }).collect();
             self.roster = Roster { title: group.title, earlier_history: group.earlier_history, members };
             self.roster_at = summary.head_seq;
+        } else if summary.member && !self.id.is_direct() {
+            // Nobody came or went since the point that this device asked from, at which it knew them.
+            self.roster_at = self.roster_at.max(summary.head_seq);
         }
         if let (Some(peer), Some(user)) = (summary.peer, self.id.peer_of(me)) {
             self.raise(user, peer.read.unwrap_or(0), peer.delivered);

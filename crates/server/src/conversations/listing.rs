@@ -10,7 +10,7 @@ use banter_store::history::{Listed, Progress};
 use futures_util::StreamExt;
 
 use super::ReadingError;
-use super::summary::{latest, progress_of, summary_of};
+use super::summary::{group, latest, progress_of, summary_of};
 use super::sync_point::SyncPoint;
 use super::view::View;
 use crate::at_once::in_order;
@@ -40,10 +40,20 @@ pub async fn part(
     node: &Node,
     user: UserId,
     since: Option<&SyncPoint>,
-    mut after: Option<ConversationId>,
+    after: Option<ConversationId>,
 ) -> Result<Part, ReadingError> {
     // Nobody closes the semaphore.
     let _place = node.listings.acquire().await;
+    // Allocated now: as a part of this future its kilobytes would be taken by everyone who waits for a place.
+    Box::pin(part_in_place(node, user, since, after)).await
+}
+
+async fn part_in_place(
+    node: &Node,
+    user: UserId,
+    since: Option<&SyncPoint>,
+    mut after: Option<ConversationId>,
+) -> Result<Part, ReadingError> {
     if let Some(since) = since
         && let Some(candidates) = node.points.since(user, since, SLACK_MS)
     {
@@ -116,17 +126,22 @@ async fn changed(
     listed: Listed,
 ) -> Result<Option<ConversationSummary>, ReadingError> {
     let Listed { conversation: id, membership, head: Some(head), progress, peer } = listed else { return Ok(None) };
-    let mut happened_since = None;
+    let (mut happened_since, mut roster_stayed) = (None, false);
     if let Some(since) = since {
-        let known = since.positions[partition_of(id, since.positions.len() as u32) as usize];
+        let partition = partition_of(id, since.positions.len() as u32);
+        let known = since.positions[partition as usize];
         let moved = |progress: &Progress| progress.changed_at + SLACK_MS >= since.at;
         if head.position <= known && !moved(&progress) && !peer.as_ref().is_some_and(moved) {
             return Ok(None);
         }
         happened_since = (head.position > known).then_some(since.at);
+        // Who is not a member any more has kept a title, and is to know that they are told no members.
+        roster_stayed = membership.is_current() && node.points.roster_stayed(id, partition, known, head.position);
     }
     let view = View::of(&*node.history, user, id, membership, head).await?;
-    let mut summary = summary_of(node, &view, progress, peer).await?;
+    // What most of a summary is in a group of a hundred, and hardly ever changes.
+    let group = if roster_stayed { None } else { group(node, &view).await? };
+    let mut summary = summary_of(node, &view, progress, peer, group).await?;
     if let Some(since) = happened_since {
         summary.latest = latest(node, &view, since.saturating_sub(SLACK_MS)).await?;
     }

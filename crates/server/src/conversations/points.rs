@@ -73,6 +73,14 @@ impl Points {
         }
     }
 
+    /// See [`Recent::roster_stayed`].
+    pub fn roster_stayed(&self, conversation: ConversationId, partition: u32, since: u64, head: u64) -> bool {
+        match self {
+            Points::Applied(recent) => recent.roster_stayed(conversation, partition, since, head),
+            Points::Stored(_) => false,
+        }
+    }
+
     /// See [`Recent::note`].
     pub fn note(&self, partition: u32, position: u64, happened: impl Iterator<Item = Happened>, now: Millis) {
         if let Points::Applied(recent) = self {

@@ -43,11 +43,14 @@ struct Generation {
     entries: AtomicUsize,
     members: Box<[Mutex<Members>]>,
     users: Box<[Mutex<Users>]>,
+    rosters: Mutex<Rosters>,
 }
 
 /// For whom the last event of each conversation was noted: while nobody comes or goes there is nothing more to note.
 type Members = HashMap<ConversationId, Arc<[UserId]>>;
 type Users = HashMap<UserId, SmallVec<[ConversationId; 2]>>;
+/// The position up to which the last change of a group's title or members was noted.
+type Rosters = HashMap<ConversationId, u64>;
 
 /// An event, as far as it concerns this.
 pub struct Happened {
@@ -57,6 +60,8 @@ pub struct Happened {
     pub members: Arc<[UserId]>,
     /// Who went out with it.
     pub gone: Option<UserId>,
+    /// Did it change a group's title or members?
+    pub roster_changed: bool,
 }
 
 impl Recent {
@@ -80,7 +85,10 @@ impl Recent {
     pub fn note(&self, partition: u32, position: u64, happened: impl Iterator<Item = Happened>, now: Millis) {
         // Under one lock: a generation begins either before all of it, or after its position.
         let generations = self.generations.read();
-        for Happened { conversation, members, gone } in happened {
+        for Happened { conversation, members, gone, roster_changed } in happened {
+            if roster_changed && generations.current.rosters.lock().insert(conversation, position).is_none() {
+                generations.current.entries.fetch_add(1, Ordering::Relaxed);
+            }
             let noted = {
                 let mut shard = self.shard(&generations.current.members, conversation).lock();
                 let before = shard.insert(conversation, members.clone());
@@ -130,6 +138,20 @@ impl Recent {
         (found.len() <= CANDIDATES).then_some(found)
     }
 
+    /// Are title and members of a group what they were at the position `since` of its partition, up to the position `head`? Also
+    /// `false` when that is not known (any more).
+    pub fn roster_stayed(&self, conversation: ConversationId, partition: u32, since: u64, head: u64) -> bool {
+        let partition = partition as usize;
+        // First: what was noted up to there is seen below.
+        if self.applied.get(partition).is_none_or(|applied| applied.load(Ordering::Acquire) < head) {
+            return false;
+        }
+        let Generations { current, previous } = &*self.generations.read();
+        let stayed =
+            |generation: &Generation| generation.rosters.lock().get(&conversation).is_none_or(|changed| *changed <= since);
+        previous.floor.positions.get(partition).is_some_and(|floor| *floor <= since) && stayed(current) && stayed(previous)
+    }
+
     fn touch(&self, generation: &Generation, user: UserId, conversation: ConversationId) {
         let mut shard = self.shard(&generation.users, user).lock();
         let conversations = shard.entry(user).or_default();
@@ -165,6 +187,7 @@ impl Generation {
             entries: AtomicUsize::new(0),
             members: (0..SHARDS).map(|_| Mutex::default()).collect(),
             users: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            rosters: Mutex::default(),
         }
     }
 
@@ -190,7 +213,7 @@ mod tests {
     }
 
     fn happened(number: u64, members: &Arc<[UserId]>) -> Happened {
-        Happened { conversation: group(number), members: members.clone(), gone: None }
+        Happened { conversation: group(number), members: members.clone(), gone: None, roster_changed: false }
     }
 
     fn members(users: &[u64]) -> Arc<[UserId]> {
@@ -239,6 +262,25 @@ mod tests {
         assert_eq!(recent.since(UserId(1), &point(410, &[4]), SLACK), Some(vec![group(5), group(6)]));
         assert_eq!(recent.since(UserId(1), &point(410, &[3]), SLACK), None);
         assert_eq!(recent.since(UserId(1), &point(409, &[4]), SLACK), None);
+    }
+
+    #[test]
+    fn a_roster_stays_until_a_change_is_noted() {
+        let recent = Recent::with_room(&[7, 7], 0, 6);
+        let pair = members(&[1, 2]);
+        let stayed = |since, head| recent.roster_stayed(group(4), 1, since, head);
+        recent.note(1, 9, [happened(4, &pair)].into_iter(), 100);
+        assert!(stayed(7, 9) && stayed(8, 8), "a message changes nothing");
+        assert!(!stayed(7, 10), "what was stored beyond what is noted may have been a change");
+        assert!(!stayed(6, 9), "before the server");
+        recent.note(1, 12, [Happened { roster_changed: true, ..happened(4, &pair) }].into_iter(), 200);
+        assert!(!stayed(7, 12) && !stayed(11, 12) && stayed(12, 12));
+        // A generation later it is still known, and then no more.
+        recent.note(1, 13, [happened(5, &pair), happened(6, &pair)].into_iter(), 300);
+        assert!(!stayed(11, 13) && stayed(12, 13));
+        recent.note(1, 14, [happened(5, &pair), happened(6, &pair)].into_iter(), 400);
+        assert!(!stayed(12, 14), "from before what is noted");
+        assert!(stayed(13, 14));
     }
 
     #[test]

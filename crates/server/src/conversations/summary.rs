@@ -25,7 +25,8 @@ const LOOKED_THROUGH: usize = 50;
 pub async fn summary(node: &Node, user: UserId, conversation: ConversationId) -> Result<ConversationSummary, ReadingError> {
     let view = View::open(&*node.history, user, conversation).await?;
     let (progress, peer) = progress_of(&*node.history, user, conversation).await?;
-    summary_of(node, &view, progress, peer).await
+    let group = group(node, &view).await?;
+    summary_of(node, &view, progress, peer, group).await
 }
 
 /// How far `user` has got in a conversation, and for a direct one its other member.
@@ -43,12 +44,14 @@ pub(super) async fn progress_of(
     }
 }
 
-/// The same from what was read already: the user's progress, and for a direct conversation the peer's.
+/// The same from what was read already: the user's progress, for a direct conversation the peer's, for a group its title and
+/// members, unless the device has them.
 pub(super) async fn summary_of(
     node: &Node,
     view: &View,
     progress: Progress,
     peer_progress: Option<Progress>,
+    group: Option<Group>,
 ) -> Result<ConversationSummary, ReadingError> {
     let read = view.read(progress.read);
     let peer = async {
@@ -57,8 +60,7 @@ pub(super) async fn summary_of(
             _ => Ok(None),
         }
     };
-    let (peer, mentions, preview, group) =
-        tokio::try_join!(peer, unread_mentions(node, view, read.seq), preview(node, view), group(node, view))?;
+    let (peer, mentions, preview) = tokio::try_join!(peer, unread_mentions(node, view, read.seq), preview(node, view))?;
     Ok(ConversationSummary {
         conversation: view.conversation,
         head_seq: view.end.seq,
@@ -138,7 +140,7 @@ fn preview_of(event: Event) -> Option<Preview> {
 }
 
 /// Title and members of a group. Who went out keeps the title to know it by, and is not told who is in it.
-async fn group(node: &Node, view: &View) -> Result<Option<Group>, ReadingError> {
+pub(super) async fn group(node: &Node, view: &View) -> Result<Option<Group>, ReadingError> {
     if view.conversation.is_direct() {
         return Ok(None);
     }

@@ -137,7 +137,9 @@ fn outcome_from(outcome: wire::Outcome, lists: &[Arc<[UserId]>], number: u16) ->
     let news = news.map(|news| -> Result<News, Malformed> {
         let frame = EncodedFrame::from_socket_bytes(&news.frame).ok_or(Malformed("a frame"))?;
         let members = lists.get(news.members as usize).ok_or(Malformed("a list of members"))?.clone();
-        Ok(News { frame, members, gone: Some(UserId(news.gone)).filter(|user| user.0 != 0) })
+        let gone = Some(UserId(news.gone)).filter(|user| user.0 != 0);
+        // Not said on the way: a gateway that does not apply the commands itself keeps no notes of it.
+        Ok(News { frame, members, gone, roster_changed: true })
     });
     let outcome =
         |origin, tag, weight, answer, news| Outcome { origin, sender: UserId(sender), conversation, tag, weight, answer, news };
@@ -245,7 +247,7 @@ mod tests {
             tag: Some(Tag::new(5).unwrap()),
             weight: 2,
             answer,
-            news: Some(News { frame: frame(name), members: members.clone(), gone: Some(UserId(8)) }),
+            news: Some(News { frame: frame(name), members: members.clone(), gone: Some(UserId(8)), roster_changed: true }),
         }
     }
 

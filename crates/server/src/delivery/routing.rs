@@ -123,7 +123,7 @@ mod tests {
             tag: None,
             weight: 1,
             answer: Err(Refusal::NotAMember.into()),
-            news: Some(News { frame, members: members.clone(), gone: gone.map(UserId) }),
+            news: Some(News { frame, members: members.clone(), gone: gone.map(UserId), roster_changed: true }),
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Batch {
     members: Option<Arc<[UserId]>>,
     /// Who went out with the last entry, and gets it too.
     gone: Option<UserId>,
+    /// Did title or members of the group change?
+    roster_changed: bool,
     /// In order of the log.
     pub entries: Vec<Entry>,
 }
@@ -70,19 +72,20 @@ impl Batch {
         for mut outcome in round {
             let reply = reply(&mut outcome);
             let Outcome { sender, conversation, news, .. } = outcome;
-            let (frame, members, gone) = match news {
-                Some(news) => (Some(news.frame), Some(news.members), news.gone),
-                None => (None, None, None),
+            let (frame, members, gone, roster_changed) = match news {
+                Some(news) => (Some(news.frame), Some(news.members), news.gone, news.roster_changed),
+                None => (None, None, None, false),
             };
             let entry = Entry { sender, news: frame, reply };
             match latest.get(&conversation).and_then(|number| batches.get_mut(*number)) {
                 Some(batch) if gone.is_none() && batch.takes(members.as_ref()) => {
                     batch.members = batch.members.take().or(members);
+                    batch.roster_changed |= roster_changed;
                     batch.entries.push(entry);
                 }
                 _ => {
                     latest.insert(conversation, batches.len());
-                    batches.push(Batch { conversation, members, gone, entries: vec![entry] });
+                    batches.push(Batch { conversation, members, gone, roster_changed, entries: vec![entry] });
                 }
             }
         }
@@ -101,7 +104,7 @@ impl Batch {
     /// That something happened in the conversation, if there are news.
     pub fn happened(&self) -> Option<Happened> {
         let members = self.members.clone()?;
-        Some(Happened { conversation: self.conversation, members, gone: self.gone })
+        Some(Happened { conversation: self.conversation, members, gone: self.gone, roster_changed: self.roster_changed })
     }
 
     /// Everybody for whom there is something, each once.
@@ -165,7 +168,12 @@ mod tests {
             tag: None,
             weight: 1,
             answer: Err(Refusal::NotAMember.into()),
-            news: news.map(|(name, members, gone)| News { frame: frame(name), members: members.clone(), gone: gone.map(UserId) }),
+            news: news.map(|(name, members, gone)| News {
+                frame: frame(name),
+                members: members.clone(),
+                gone: gone.map(UserId),
+                roster_changed: name == "in" || name == "out",
+            }),
         }
     }
 
@@ -228,6 +236,8 @@ mod tests {
         let batches = batches(round);
         assert_eq!(taken(&batches, 3, 99), ["a", "out"]);
         assert_eq!(taken(&batches, 2, 99), ["a", "out", "b"]);
+        let changed = batches.iter().filter_map(Batch::happened).map(|happened| happened.roster_changed);
+        assert_eq!(changed.collect::<Vec<_>>(), [false, true, false]);
     }
 
     #[test]

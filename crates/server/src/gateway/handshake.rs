@@ -43,7 +43,8 @@ pub async fn upgrade(State(gateway): State<Arc<Gateway>>, mut request: Request) 
         let _place = place;
         let Ok(upgraded) = upgraded.await else { return };
         match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => greet(gateway, parts.io.into_inner(), parts.read_buf.into()).await,
+            // Copied: what hyper read into is far larger than the rest of it, and would be kept until the first frame is there.
+            Ok(parts) => greet(gateway, parts.io.into_inner(), parts.read_buf.to_vec()).await,
             Err(_) => tracing::error!("a WebSocket came over something else than the listener's connections"),
         }
     });

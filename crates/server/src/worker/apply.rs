@@ -70,7 +70,8 @@ impl Worker {
                 if roster_changed {
                     kept.members = kept.conversation.members().collect();
                 }
-                let news = News { frame: encode(id, &event), members: kept.members.clone(), gone: went.first().copied() };
+                let (members, gone) = (kept.members.clone(), went.first().copied());
+                let news = News { frame: encode(id, &event), members, gone, roster_changed };
                 self.metrics.frames_encoded.inc();
                 if self.history.questions_at_once() > 1 {
                     kept.answers.note(&event);
@@ -132,7 +133,7 @@ async fn applied_before(history: &dyn History, conversation: &Conversation, comm
         }
     };
     let gone = membership::changes(&event).1.first().copied();
-    Ok((Ok(answer), Some(News { frame: encode(id, &event), members, gone })))
+    Ok((Ok(answer), Some(News { frame: encode(id, &event), members, gone, roster_changed: true })))
 }
 
 fn encode(conversation: ConversationId, event: &Event) -> EncodedFrame {

@@ -79,4 +79,6 @@ pub struct News {
     pub members: Arc<[UserId]>,
     /// Who went out with the event: the last that they see.
     pub gone: Option<UserId>,
+    /// Did it change a group's title or members? Also said of an event that was stored before.
+    pub roster_changed: bool,
 }

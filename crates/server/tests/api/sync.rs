@@ -66,6 +66,36 @@ async fn what_changed_and_nothing_else() {
     assert!(!answer.conversations[0].member, "one is told of being put out");
 }
 
+/// Members of a group are most of a summary: they come when a device may not know them.
+#[tokio::test]
+async fn members_come_when_they_changed() {
+    let world = World::start().await;
+    let (ada, bob, eve) = (world.sign_up("ada").await, world.sign_up("bob").await, world.sign_up("eve").await);
+    let group = world.group(&ada, &[&bob], false).await;
+    let told = async |who: &Person, since: &str| {
+        let mut answer = ask(&world, who, Some(since), None).await.unwrap();
+        assert_eq!(answer.conversations.len(), 1);
+        let summary = answer.conversations.remove(0);
+        summary.group.map(|group| (group.title, group.members.len()))
+    };
+    let first = ask(&world, &ada, None, None).await.unwrap();
+    assert_eq!(first.conversations[0].group.as_ref().map(|group| group.members.len()), Some(2));
+    world.say(&bob, group, "hello").await;
+    assert_eq!(told(&ada, &first.point).await, None, "a message: nobody came or went");
+    world.run(&ada, group, Action::SetTitle { title: "Rowing".into() }).await;
+    world.say(&bob, group, "a good name").await;
+    assert_eq!(told(&ada, &first.point).await, Some(("Rowing".to_owned(), 2)));
+    let second = ask(&world, &ada, Some(&first.point), None).await.unwrap();
+    world.say(&bob, group, "who else is coming?").await;
+    assert_eq!(told(&ada, &second.point).await, None);
+    world.run(&ada, group, Action::AddMembers { members: vec![eve.user] }).await;
+    assert_eq!(told(&ada, &second.point).await, Some(("Rowing".to_owned(), 3)));
+    assert_eq!(told(&eve, &second.point).await, Some(("Rowing".to_owned(), 3)), "a point of another's, who was not in it then");
+    let third = ask(&world, &ada, Some(&second.point), None).await.unwrap();
+    world.run(&ada, group, Action::RemoveMember { member: bob.user }).await;
+    assert_eq!(told(&bob, &third.point).await, Some(("Rowing".to_owned(), 0)), "who is out is told no members");
+}
+
 #[tokio::test]
 async fn markers_of_both_sides_count_as_changes() {
     let world = World::start().await;

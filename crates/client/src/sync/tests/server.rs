@@ -23,6 +23,8 @@ pub struct Log {
     pub read: BTreeMap<UserId, Marker>,
     pub delivered: BTreeMap<UserId, Seq>,
     changed: u64,
+    /// When title or members changed last.
+    roster_changed: u64,
 }
 
 #[derive(Default)]
@@ -53,8 +55,12 @@ impl Server {
         let id = EventId(((self.now + 1_000) << 22) | self.next_id & 0x3F_FFFF);
         let target = action.target().and_then(|seq| log.events.get(seq.checked_sub(1)? as usize)).map(Target::of);
         let command = Command { conversation, sender, device, tag, id, action };
+        let roster_before = state.roster.clone();
         match fold::apply(state, self.version, command, target.as_ref()) {
             Outcome::Applied { event, .. } => {
+                if state.roster != roster_before {
+                    log.roster_changed = self.version;
+                }
                 if let Some(seq) = event.body.target() {
                     let row = &mut log.events[seq as usize - 1];
                     amend::amend(row, &event);
@@ -209,6 +215,9 @@ impl Server {
             let events = page.map(|page| page.events).unwrap_or_default();
             let whole = events.iter().rev().zip((1..=summary.head_seq).rev()).all(|(event, seq)| event.seq == seq);
             summary.latest = if whole { events } else { vec![] };
+            if summary.member && self.logs[&summary.conversation].roster_changed <= since {
+                summary.group = None;
+            }
         }
         let more = (all.len() > 2).then(|| format!("{point}/{}", all[1].conversation));
         ServerFrame::Sync { conversations: all.into_iter().take(2).collect(), point: point.to_string(), more }

@@ -627,7 +627,8 @@ mentions: number,
  */
 preview?: Preview, 
 /**
- * For a group: its title and members.
+ * For a group: its title and members. May be absent for a member in an answer to a question with `since`: then they are what they
+ * were at that point, up to `head_seq`.
  */
 group?: Group, 
 /**

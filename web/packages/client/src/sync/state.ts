@@ -194,6 +194,9 @@ export class ConversationState {
       members.sort((a, b) => compareIds(a.user, b.user));
       this.roster = { title: summary.group.title, earlier_history: summary.group.earlier_history, members };
       this.rosterAt = summary.head_seq;
+    } else if (summary.member && !isDirect(this.id)) {
+      // Nobody came or went since the point that this device asked from, at which it knew them.
+      this.rosterAt = Math.max(this.rosterAt, summary.head_seq);
     }
     const peer = peerOf(this.id, me);
     if (summary.peer !== undefined && peer !== undefined) this.raise(peer, summary.peer.read ?? 0, summary.peer.delivered);
