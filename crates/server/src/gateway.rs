@@ -15,8 +15,8 @@ mod socket;
 mod sweep;
 mod websocket_codec;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::Router;
@@ -27,6 +27,11 @@ pub use encoded_frame::EncodedFrame;
 
 use crate::gateway::shards::Shards;
 use crate::node::Node;
+use crate::stores::unqueued::Unqueued;
+
+/// Sessions that are told to look everything up again every few seconds while a worker is cut off: as many as the history answers in that
+/// time, and everybody in turn.
+const ASKED_AT_ONCE: usize = 10_000;
 
 /// How fast one session may send frames (all but `ping`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +67,8 @@ pub struct Gateway {
     ending: AtomicBool,
     /// WebSockets that are told why they end.
     closing: AtomicUsize,
+    /// Waits for the answers of commands here.
+    unqueued: OnceLock<Arc<Unqueued>>,
 }
 
 impl Gateway {
@@ -76,7 +83,14 @@ impl Gateway {
             started: Instant::now(),
             ending: AtomicBool::new(false),
             closing: AtomicUsize::new(0),
+            unqueued: OnceLock::new(),
         })
+    }
+
+    /// From now on `unqueued` hears of the answers that commands of sessions here get.
+    pub fn tell_answers(&self, unqueued: Arc<Unqueued>) {
+        // There is one in a process.
+        let _ = self.unqueued.set(unqueued);
     }
 
     /// Routes of WebSocket and long polling.
@@ -102,6 +116,13 @@ impl Gateway {
     /// All sessions may have missed something: they are told to look everything up again.
     pub fn resync_all(&self) {
         self.node.hub.resync_all();
+    }
+
+    /// Sessions miss what happens while something else is amiss: so many of them as the history bears at once are told to look everything up
+    /// again, others with the next `turn`.
+    pub fn resync_some(&self, turn: u64) {
+        let parts = self.node.hub.len().div_ceil(ASKED_AT_ONCE).max(1) as u64;
+        self.node.hub.resync_part(turn % parts, parts);
     }
 
     fn is_full(&self) -> bool {

@@ -86,9 +86,10 @@ impl Incoming {
         let mut interval = tokio::time::interval(WATCHED_EVERY);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut without_before = Vec::new();
-        loop {
+        for turn in 0.. {
             tokio::select! {
-                () = self.missed.notified() => {}
+                // After a stream that broke, and after one that is back: everybody may have missed something.
+                () = self.missed.notified() => self.gateway.resync_all(),
                 _ = interval.tick() => {
                     let without = self.workers_without_stream(&self.cluster.members().borrow());
                     // One that has just come is given the time to call.
@@ -98,9 +99,9 @@ impl Incoming {
                         continue;
                     }
                     tracing::warn!(nodes = ?without_before, "workers without a stream to this node");
+                    self.gateway.resync_some(turn);
                 }
             }
-            self.gateway.resync_all();
             tokio::time::sleep(RESYNC_PAUSE).await;
         }
     }

@@ -33,6 +33,11 @@ impl Gateway {
         if origin.session & WAITER != 0 {
             return Reply::Request(origin.session, answer.clone());
         }
+        if let Some(tag) = tag.filter(|_| !matches!(answer, Err(failure) if failure.retry_after().is_some()))
+            && let Some(unqueued) = self.unqueued.get()
+        {
+            unqueued.answered(conversation, origin.session, tag);
+        }
         let frame = tag.map(|tag| match answer {
             Ok(stored) => ServerFrame::Sent {
                 tag,

@@ -142,6 +142,16 @@ impl Hub {
         self.for_each(|session| self.count(session.resync(&resync)));
     }
 
+    /// Sessions may have missed something: about one in `parts` is told, others with another `part` of them.
+    pub fn resync_part(&self, part: u64, parts: u64) {
+        let resync = self.encode(&ServerFrame::Resync {});
+        self.for_each(|session| {
+            if session.number % parts == part {
+                self.count(session.resync(&resync));
+            }
+        });
+    }
+
     /// Calls `each` with every user that has sessions, a shard at a time.
     pub fn for_each_user(&self, mut each: impl FnMut(UserId)) {
         for shard in &self.shards {
@@ -220,6 +230,15 @@ mod tests {
         assert!(oldest.has_ended());
         assert_eq!(hub.len(), SESSIONS_PER_USER, "it counts no more");
         assert!(!hub.unregister(&oldest));
+    }
+
+    #[test]
+    fn every_session_is_in_one_part() {
+        let hub = hub();
+        let sessions: Vec<_> = (0..10).map(|user| open(&hub, user, 1).0).collect();
+        let told = || sessions.iter().filter(|session| session.has_frames()).count();
+        let counts: Vec<usize> = (0..3).map(|part| (hub.resync_part(part, 3), told()).1).collect();
+        assert!(counts[0] > 0 && counts[0] < counts[1] && counts[1] < 10 && counts[2] == 10, "{counts:?}");
     }
 
     #[test]

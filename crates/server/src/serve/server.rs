@@ -40,6 +40,7 @@ use crate::readiness::Readiness;
 use crate::stores::forwarding::ForwardedQueue;
 use crate::stores::{Closing, Stores};
 use crate::web_app::Policy;
+use crate::worker::delivery::Delivery;
 use crate::worker::following::Following;
 use crate::{api, descriptors, listener, web_app};
 
@@ -157,7 +158,9 @@ impl Server {
             metrics,
         });
         let gateway = Gateway::new(node.clone(), options.frame_rate, shards, capacity);
-        unqueued.tell(gateway.clone());
+        let here: Arc<dyn Delivery> = gateway.clone();
+        unqueued.tell(Arc::downgrade(&here));
+        gateway.tell_answers(unqueued);
         let listen = |source| ServeError::Listen { address: options.listen, source };
         let listener = listener::bind(options.listen).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;

@@ -5,10 +5,11 @@
 //! would have changed places in the log. Devices send again in order of their tags, but what they sent before they knew is on its way.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{OnceLock, Weak};
 use std::time::Instant;
 
 use banter_fleet::kafka::Unsent;
+use banter_model::{ConversationId, Tag};
 use banter_protocol::ErrorCode;
 use banter_store::Envelope;
 use parking_lot::Mutex;
@@ -20,7 +21,7 @@ use crate::worker::delivery::{Applied, Delivery, Outcome};
 /// Answers for commands that did not get into the queue.
 #[derive(Default)]
 pub struct Unqueued {
-    here: OnceLock<Arc<dyn Delivery>>,
+    here: OnceLock<Weak<dyn Delivery>>,
     held: Mutex<Held>,
     /// Is anybody held up? Asked for every command; the lock is for those moments when it is true.
     holding: AtomicBool,
@@ -28,7 +29,7 @@ pub struct Unqueued {
 
 impl Unqueued {
     /// From now on answers go to `here`: what this node pushes it is also told of.
-    pub fn tell(&self, here: Arc<dyn Delivery>) {
+    pub fn tell(&self, here: Weak<dyn Delivery>) {
         // There is one gateway in a process.
         let _ = self.here.set(here);
     }
@@ -38,14 +39,23 @@ impl Unqueued {
         let command = &envelope.command;
         if let Some(tag) = command.tag {
             let mut held = self.held.lock();
-            held.hold(command.conversation, command.device, tag, Instant::now());
+            held.hold(command.conversation, envelope.origin.session, tag, Instant::now());
             self.holding.store(true, Ordering::Release);
         }
         self.answer_later(envelope);
     }
 
+    /// A command of a session here has its answer, which is not "later": an earlier copy of it was in the queue, perhaps.
+    pub fn answered(&self, conversation: ConversationId, session: u64, tag: Tag) {
+        if self.holding.load(Ordering::Acquire) {
+            let mut held = self.held.lock();
+            held.answered(conversation, session, tag);
+            self.holding.store(!held.is_empty(), Ordering::Release);
+        }
+    }
+
     fn answer_later(&self, envelope: Envelope) {
-        let Some(here) = self.here.get() else { return };
+        let Some(here) = self.here.get().and_then(Weak::upgrade) else { return };
         let Envelope { command, origin, .. } = envelope;
         let outcome = Outcome {
             origin,
@@ -66,10 +76,10 @@ impl Unsent for Unqueued {
         Unqueued::failed(self, command);
     }
 
-    fn holds_back(&self, Envelope { command, .. }: &Envelope) -> bool {
+    fn holds_back(&self, Envelope { command, origin, .. }: &Envelope) -> bool {
         let Some(tag) = command.tag.filter(|_| self.holding.load(Ordering::Acquire)) else { return false };
         let mut held = self.held.lock();
-        let waits = held.must_wait(command.conversation, command.device, tag, Instant::now());
+        let waits = held.must_wait(command.conversation, origin.session, tag, Instant::now());
         self.holding.store(!held.is_empty(), Ordering::Release);
         waits
     }
@@ -81,7 +91,9 @@ impl Unsent for Unqueued {
 
 #[cfg(test)]
 mod tests {
-    use banter_model::{Action, Command, ConversationId, DeviceId, EventId, Tag, UserId};
+    use std::sync::Arc;
+
+    use banter_model::{Action, Command, DeviceId, EventId, UserId};
     use banter_store::Origin;
 
     use super::*;
@@ -110,7 +122,8 @@ mod tests {
     #[test]
     fn later_ones_of_the_device_wait_until_it_is_sent_again() {
         let (unqueued, told) = (Unqueued::default(), Arc::<Told>::default());
-        unqueued.tell(told.clone());
+        let here: Arc<dyn Delivery> = told.clone();
+        unqueued.tell(Arc::downgrade(&here));
         let holds_back = |device, peer, tag| unqueued.holds_back(&command(device, peer, tag));
         assert!(!holds_back(7, 2, Some(6)));
         unqueued.failed(command(7, 2, Some(5)));
@@ -123,6 +136,16 @@ mod tests {
         assert!(!unqueued.holding.load(Ordering::Acquire), "nobody pays for it any more");
         let tag = |tag| (DeviceId(7), Some(Tag::new(tag).unwrap()));
         assert_eq!(*told.0.lock(), [tag(5), tag(6)]);
+    }
+
+    #[test]
+    fn one_that_was_in_the_queue_before_is_not_waited_for() {
+        let unqueued = Unqueued::default();
+        unqueued.failed(command(7, 2, Some(5)));
+        let conversation = command(7, 2, None).command.conversation;
+        assert!(unqueued.holds_back(&command(7, 2, Some(6))));
+        [5, 6].iter().for_each(|number| unqueued.answered(conversation, 7, Tag::new(*number).unwrap()));
+        assert!(!unqueued.holds_back(&command(7, 2, Some(7))) && !unqueued.holding.load(Ordering::Acquire));
     }
 
     #[test]

@@ -33,8 +33,8 @@ pub(super) struct Round {
     memberships: HashMap<(UserId, ConversationId), (Membership, u64)>,
     /// The rest of what is stored.
     pub batch: HistoryBatch,
-    /// The tagged commands of the round.
-    pub asked: Vec<(ConversationId, DeviceId, Tag)>,
+    /// The tagged commands of the round, by the session that asks.
+    pub asked: Vec<(ConversationId, u64, Tag)>,
     /// What came of each command.
     pub outcomes: Vec<Outcome>,
     /// Facts of events that were stored before, to be written to the feed before those of the round.

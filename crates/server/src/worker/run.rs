@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use banter_model::tag::Seen;
 use banter_model::{Command, ConversationId, Tag, UserId};
 use banter_protocol::ErrorCode;
 use banter_store::feed::FeedWriter;
@@ -114,7 +115,16 @@ impl Worker {
         for (position, envelope) in commands {
             let command = &envelope.command;
             let (conversation, device, tag) = (command.conversation, command.device, command.tag);
-            let waits = tag.is_some_and(|tag| self.held.must_wait(conversation, device, tag, now));
+            let session = envelope.origin.session;
+            let waits = tag.is_some_and(|tag| {
+                let kept = round.conversations.get(&conversation).or_else(|| self.kept.peek(&conversation));
+                // Another copy of one that was applied changes nothing, and its device does not send it again.
+                if kept.is_some_and(|kept| kept.conversation.head.tags.look_up(device, tag) != Seen::New) {
+                    self.held.answered(conversation, session, tag);
+                    return false;
+                }
+                self.held.must_wait(conversation, session, tag, now)
+            });
             let asker = Asker::of(&envelope);
             let judged = match waits {
                 true => (Err(Failure::Unavailable(ErrorCode::Busy)), None),
@@ -123,9 +133,9 @@ impl Worker {
             };
             // One that waits holds up nobody by itself: the time that the first may take would never end.
             if let (Some(tag), Err(Failure::Unavailable(_)), false) = (tag, &judged.0, waits) {
-                self.held.hold(conversation, device, tag, now);
+                self.held.hold(conversation, session, tag, now);
             }
-            round.asked.extend(tag.map(|tag| (conversation, device, tag)));
+            round.asked.extend(tag.map(|tag| (conversation, session, tag)));
             round.batch.position = position;
             round.outcomes.push(asker.outcome(judged));
         }
@@ -134,8 +144,8 @@ impl Worker {
         let (partition, position) = (batch.partition, batch.position);
         if !empty && let Err(error) = self.history.commit(batch).await {
             fail(&mut outcomes, error);
-            for (conversation, device, tag) in asked {
-                self.held.hold(conversation, device, tag, now);
+            for (conversation, session, tag) in asked {
+                self.held.hold(conversation, session, tag, now);
             }
             return self.delivery.deliver(Applied { partition, stored_up_to: None, outcomes });
         }
