@@ -21,6 +21,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::routing::{get, post};
+use banter_model::{ConversationId, Tag};
 use banter_protocol::limits::{SESSIONS_PATH, SOCKET_PATH};
 
 pub use encoded_frame::EncodedFrame;
@@ -28,6 +29,7 @@ pub use encoded_frame::EncodedFrame;
 use crate::gateway::shards::Shards;
 use crate::node::Node;
 use crate::stores::unqueued::Unqueued;
+use crate::worker::Failure;
 
 /// Sessions that are told to look everything up again every few seconds while a worker is cut off: as many as the history answers in that
 /// time, and everybody in turn.
@@ -91,6 +93,14 @@ impl Gateway {
     pub fn tell_answers(&self, unqueued: Arc<Unqueued>) {
         // There is one in a process.
         let _ = self.unqueued.set(unqueued);
+    }
+
+    /// Notes that a command of the session with this number is answered. If it is not to be sent again, nothing waits for it any more.
+    fn note_answer(&self, conversation: ConversationId, session: u64, tag: Tag, failure: Option<&Failure>) {
+        let again = failure.is_some_and(|failure| failure.retry_after().is_some());
+        if let Some(unqueued) = self.unqueued.get().filter(|_| !again) {
+            unqueued.answered(conversation, session, tag);
+        }
     }
 
     /// Routes of WebSocket and long polling.

@@ -33,10 +33,8 @@ impl Gateway {
         if origin.session & WAITER != 0 {
             return Reply::Request(origin.session, answer.clone());
         }
-        if let Some(tag) = tag.filter(|_| !matches!(answer, Err(failure) if failure.retry_after().is_some()))
-            && let Some(unqueued) = self.unqueued.get()
-        {
-            unqueued.answered(conversation, origin.session, tag);
+        if let Some(tag) = tag {
+            self.note_answer(conversation, origin.session, *tag, answer.as_ref().err());
         }
         let frame = tag.map(|tag| match answer {
             Ok(stored) => ServerFrame::Sent {

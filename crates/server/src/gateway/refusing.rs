@@ -31,6 +31,7 @@ impl Gateway {
 
     /// Answers a command that made no event.
     pub(super) fn answer_failure(&self, session: &Session, asked: Asked, failure: &Failure) {
+        self.note_answer(asked.conversation, session.number, asked.tag, Some(failure));
         self.refuse(session, failure.code(), failure.to_string(), Some(asked), failure.retry_after());
     }
 

@@ -6,6 +6,7 @@
 mod accounts;
 mod conversations;
 mod groups;
+mod order;
 mod pages;
 mod people;
 mod requests;

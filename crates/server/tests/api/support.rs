@@ -51,6 +51,7 @@ const PARTITIONS: u32 = 4;
 /// A node and the router in front of it.
 pub struct World {
     pub node: Arc<Node>,
+    pub gateway: Arc<Gateway>,
     pub router: Router,
     pub history: Arc<EmbeddedHistory>,
     /// Removed with it.
@@ -132,7 +133,8 @@ impl World {
             let history: Arc<dyn History> = history.clone();
             tokio::spawn(Worker::new(Box::new(reader), history, gateway.clone(), metrics.clone()).run());
         }
-        World { router: api::router(node.clone()), node, history, _folder: folder }
+        let router = api::router(node.clone()).merge(gateway.routes());
+        World { router, node, gateway, history, _folder: folder }
     }
 
     /// Sends any request.
