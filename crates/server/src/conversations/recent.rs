@@ -43,14 +43,18 @@ struct Generation {
     entries: AtomicUsize,
     members: Box<[Mutex<Members>]>,
     users: Box<[Mutex<Users>]>,
-    rosters: Mutex<Rosters>,
 }
 
-/// For whom the last event of each conversation was noted: while nobody comes or goes there is nothing more to note.
-type Members = HashMap<ConversationId, Arc<[UserId]>>;
+type Members = HashMap<ConversationId, Noted>;
 type Users = HashMap<UserId, SmallVec<[ConversationId; 2]>>;
-/// The position up to which the last change of a group's title or members was noted.
-type Rosters = HashMap<ConversationId, u64>;
+
+/// What is noted of a conversation.
+struct Noted {
+    /// For whom its last event was noted: while nobody comes or goes there is nothing more to note.
+    members: Arc<[UserId]>,
+    /// The position up to which the last change of its title or members was noted; 0 when none was in this generation.
+    roster_changed: u64,
+}
 
 /// An event, as far as it concerns this.
 pub struct Happened {
@@ -86,16 +90,15 @@ impl Recent {
         // Under one lock: a generation begins either before all of it, or after its position.
         let generations = self.generations.read();
         for Happened { conversation, members, gone, roster_changed } in happened {
-            if roster_changed && generations.current.rosters.lock().insert(conversation, position).is_none() {
-                generations.current.entries.fetch_add(1, Ordering::Relaxed);
-            }
             let noted = {
                 let mut shard = self.shard(&generations.current.members, conversation).lock();
-                let before = shard.insert(conversation, members.clone());
+                let changed =
+                    if roster_changed { position } else { shard.get(&conversation).map_or(0, |noted| noted.roster_changed) };
+                let before = shard.insert(conversation, Noted { members: members.clone(), roster_changed: changed });
                 if before.is_none() {
                     generations.current.entries.fetch_add(1, Ordering::Relaxed);
                 }
-                before.is_some_and(|before| Arc::ptr_eq(&before, &members))
+                before.is_some_and(|before| Arc::ptr_eq(&before.members, &members))
             };
             let members = members.iter().copied().filter(|_| !noted);
             members.chain(gone).for_each(|user| self.touch(&generations.current, user, conversation));
@@ -147,8 +150,10 @@ impl Recent {
             return false;
         }
         let Generations { current, previous } = &*self.generations.read();
-        let stayed =
-            |generation: &Generation| generation.rosters.lock().get(&conversation).is_none_or(|changed| *changed <= since);
+        let stayed = |generation: &Generation| {
+            let shard = self.shard(&generation.members, conversation).lock();
+            shard.get(&conversation).is_none_or(|noted| noted.roster_changed <= since)
+        };
         previous.floor.positions.get(partition).is_some_and(|floor| *floor <= since) && stayed(current) && stayed(previous)
     }
 
@@ -187,7 +192,6 @@ impl Generation {
             entries: AtomicUsize::new(0),
             members: (0..SHARDS).map(|_| Mutex::default()).collect(),
             users: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            rosters: Mutex::default(),
         }
     }
 
