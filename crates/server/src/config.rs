@@ -5,6 +5,7 @@
 
 mod check;
 mod links;
+mod node;
 mod secret;
 mod sections;
 mod sources;
@@ -15,8 +16,9 @@ use std::path::Path;
 use banter_store::cluster::Roles;
 
 pub use check::{check, findings};
+pub use node::Node;
 pub use secret::Secret;
-pub use sections::{Cluster, Directory, History, Node, Queue, Sessions};
+pub use sections::{Cluster, Directory, History, Queue, Sessions};
 pub use sources::Overrides;
 pub use tls::TlsFiles;
 

@@ -6,7 +6,8 @@ use banter_model::UserId;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::links::{Link, Links};
+use super::link::Link;
+use super::links::Links;
 use super::routing::{self, Places};
 use crate::notices::{Elsewhere, Notice};
 use crate::registry::Registry;

@@ -39,7 +39,7 @@ impl NodeTls {
     pub fn new(authority: String, certificate: String, key: String) -> Result<Self, ConfigError> {
         let tls = NodeTls { authority, certificate, key };
         let unusable = |error: Error| {
-            let reason = super::links::reason(&error);
+            let reason = super::link::reason(&error);
             ConfigError::Contradiction(format!("the certificates of `node.internal_tls_…` are of no use: {reason}"))
         };
         tls.server(Server::builder()).map_err(unusable)?;
