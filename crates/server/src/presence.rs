@@ -140,7 +140,7 @@ impl Presence {
         }
     }
 
-    /// A user's last session is gone.
+    /// A user's last session is gone. Called while the hub shows nobody that it is: asks nothing of the hub.
     pub fn went(&self, user: UserId) {
         let now = clock::now();
         let mut state = self.here.state.lock();

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -42,6 +42,10 @@ impl LocalSessions for Table {
 struct Switched {
     registry: Mutex<Arc<EmbeddedSessions>>,
     away: AtomicBool,
+    /// So many updates are carried out, and their answers lost.
+    lost_answers: AtomicU32,
+    /// So many times it does not say how many are where.
+    failing_counts: AtomicU32,
 }
 
 impl Switched {
@@ -60,7 +64,8 @@ impl Sessions for Switched {
     }
 
     async fn update(&self, at: NodeIncarnation, here: &[UserId], gone: &[UserId]) -> Result<Vec<ShardCount>, SessionsError> {
-        self.reach()?.update(at, here, gone).await
+        let counts = self.reach()?.update(at, here, gone).await?;
+        fails(&self.lost_answers).map(|()| counts)
     }
 
     async fn gateways(&self, users: &[UserId]) -> Result<Vec<(UserId, NodeIncarnation)>, SessionsError> {
@@ -68,6 +73,7 @@ impl Sessions for Switched {
     }
 
     async fn counts(&self, at: NodeIncarnation) -> Result<Vec<ShardCount>, SessionsError> {
+        fails(&self.failing_counts)?;
         self.reach()?.counts(at).await
     }
 
@@ -84,6 +90,12 @@ impl Sessions for Switched {
     }
 }
 
+/// Fails as often as `times` says.
+fn fails(times: &AtomicU32) -> Result<(), SessionsError> {
+    let less = times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |times| times.checked_sub(1));
+    less.map_or(Ok(()), |_| Err(SessionsError::Failed("this time".to_owned())))
+}
+
 struct Setup {
     table: Arc<Table>,
     registry: Arc<Switched>,
@@ -93,7 +105,9 @@ struct Setup {
 
 fn start(away: bool) -> Setup {
     let table = Arc::new(Table::default());
-    let registry = Switched { registry: Mutex::new(Arc::new(EmbeddedSessions::new())), away: AtomicBool::new(away) };
+    let registry = Mutex::new(Arc::new(EmbeddedSessions::new()));
+    let registry =
+        Switched { registry, away: AtomicBool::new(away), lost_answers: AtomicU32::new(0), failing_counts: AtomicU32::new(0) };
     let registry = Arc::new(registry);
     let node = Arc::new(EmbeddedCluster::new().join(profile("gateway:1")).unwrap());
     let registrar = Registrar::new(table.clone(), registry.clone(), node.clone());
@@ -195,4 +209,18 @@ async fn a_registry_that_forgot_everything_is_filled_and_all_are_told() {
     setup.until("the audit fills it", async || setup.registered().await == [1, 2, 3, 4, 5]).await;
     setup.until("all are told", async || setup.table.missed.lock().len() == 5).await;
     assert_eq!(setup.registry.nodes().await.unwrap(), [setup.node.node()], "and the gateway is announced");
+}
+
+/// The registry has them since the first attempt, so that none of the later ones finds them missing.
+#[tokio::test]
+async fn who_did_not_wait_is_told_however_often_it_fails_meanwhile() {
+    let setup = start(false);
+    setup.until("it is listed", async || setup.registrar.is_listed()).await;
+    setup.registry.lost_answers.store(1, Ordering::SeqCst);
+    setup.registry.failing_counts.store(2, Ordering::SeqCst);
+    setup.come(1);
+    assert!(!setup.registrar.settled(UserId(1)).await);
+    setup.until("they are told", async || setup.table.missed.lock().contains(&UserId(1))).await;
+    assert_eq!(setup.registry.failing_counts.load(Ordering::SeqCst), 0);
+    assert_eq!(setup.registered().await, [1]);
 }

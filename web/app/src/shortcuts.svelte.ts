@@ -1,4 +1,5 @@
 import { tick } from 'svelte';
+import { isComposing } from './input_method.ts';
 import { router, toConversation } from './router.svelte.ts';
 import { app } from './state/app.svelte.ts';
 
@@ -8,7 +9,7 @@ class Shortcuts {
   help = $state(false);
 
   press(event: KeyboardEvent): void {
-    if (event.defaultPrevented || event.isComposing) return;
+    if (event.defaultPrevented || isComposing(event)) return;
     const writing = event.target instanceof HTMLElement && event.target.matches('input, textarea, select, [contenteditable]');
     const command = event.ctrlKey || event.metaKey;
     if (command && event.key.toLowerCase() === 'k') this.#take(event, () => focusFind());

@@ -99,7 +99,7 @@ impl Engine {
             Input::Frame(frame) => self.take_frame(now, frame),
             Input::Disconnected => self.disconnected(now),
             Input::Fetched { request, result } => self.fetched(now, request, result),
-            Input::Page { conversation, window, page } => self.take_page(now, conversation, window, page),
+            Input::Page { conversation, window, page } => self.take_page(now, conversation, window, page, false),
             Input::LookedUp { conversation, tag, found } => self.found(now, conversation, tag, found),
             Input::MarkRead { conversation, marker } => self.mark_read(now, conversation, marker),
             Input::Typing { conversation } => self.type_in(now, conversation),

@@ -84,7 +84,7 @@ impl Engine {
         match result {
             Ok(page) => {
                 let (head, empty) = (page.head_seq, page.to < page.from);
-                self.take_page(now, id, window, page);
+                self.take_page(now, id, window, page, true);
                 let Some(state) = self.conversations.get_mut(&id) else { return };
                 if before == Some((state.have, state.known.clone(), state.reaches)) {
                     state.session.pulls_failed += 1;
@@ -127,8 +127,8 @@ impl Engine {
         }
     }
 
-    /// Takes in a page, whoever asked for it.
-    pub(super) fn take_page(&mut self, now: Millis, id: ConversationId, window: Window, page: Page) {
+    /// Takes in a page, whoever asked for it. One that was `pulled` closes a gap: it is remembered however many ranges there are.
+    pub(super) fn take_page(&mut self, now: Millis, id: ConversationId, window: Window, page: Page, pulled: bool) {
         let me = self.user;
         let Some(state) = self.conversations.get_mut(&id) else { return };
         let Page { events, mut from, mut to, head_seq, .. } = page;
@@ -141,7 +141,8 @@ impl Engine {
             }
         }
         let have = state.have;
-        let joins = state.known.len() < RANGES || state.known.around(from).is_some() || have.is_some_and(|have| from <= have + 1);
+        let has_room = pulled || state.known.len() < RANGES;
+        let joins = has_room || state.known.around(from).is_some() || have.is_some_and(|have| from <= have + 1);
         state.reaches = state.reaches.max(head_seq);
         if to < from || !joins {
             self.mark_changed(id);

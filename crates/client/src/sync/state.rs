@@ -155,8 +155,13 @@ impl ConversationState {
         }
         let read = self.read.max(summary.read);
         if summary.head_seq >= self.head.seq {
+            let news = summary.head_seq > self.head.seq;
             self.head = Marker { seq: summary.head_seq, ordinal: summary.head_ordinal };
-            self.mentions = if read == summary.read { summary.mentions } else { self.mentions };
+            self.mentions = match read == summary.read {
+                true => summary.mentions,
+                // The server does not know yet how far this device has read, and counts from before: too many rather than none.
+                false => if news { summary.mentions } else { self.mentions }.min(marker::unread(self.head.ordinal, read)),
+            };
             self.preview = summary.preview;
         }
         self.read = read;
@@ -194,9 +199,7 @@ impl ConversationState {
             return false;
         }
         self.read = marker;
-        if self.read.ordinal >= self.head.ordinal {
-            self.mentions = 0;
-        }
+        self.mentions = self.mentions.min(self.unread());
         true
     }
 

@@ -161,7 +161,7 @@ impl Engine {
         }
         events.retain(|event| event.seq > have);
         let page = Page { events, from: have + 1, to, head_seq: state.reaches, first_seq: state.first_seq };
-        self.take_page(now, id, Window::After(have), page);
+        self.take_page(now, id, Window::After(have), page, true);
     }
 
     /// What was written to before the first sync: a direct conversation that the server did not list has no events.

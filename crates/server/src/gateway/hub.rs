@@ -56,8 +56,9 @@ impl Hub {
         first
     }
 
-    /// `session` is gone. Returns whether it was the user's last.
-    pub fn unregister(&self, session: &Session) -> bool {
+    /// `session` is gone. `on_last` is called when it was the user's last, before anybody can see that there is none: it must not ask
+    /// anything of the hub. Returns whether it was.
+    pub fn unregister(&self, session: &Session, on_last: impl FnOnce()) -> bool {
         let mut shard = self.shard(session.user).lock();
         let Entry::Occupied(mut entry) = shard.entry(session.user) else { return false };
         let sessions = entry.get_mut();
@@ -66,16 +67,24 @@ impl Hub {
         if sessions.len() < before {
             self.metrics.sessions.dec();
         }
-        let last = sessions.is_empty();
-        if last {
-            entry.remove();
+        if !sessions.is_empty() {
+            return false;
         }
-        last && before > 0
+        entry.remove();
+        on_last();
+        true
     }
 
     /// Does `user` have a session here?
     pub fn has_session(&self, user: UserId) -> bool {
         self.shard(user).lock().contains_key(&user)
+    }
+
+    /// Has `user` a session here, or is it so `otherwise`? Asked at one moment, which no [`Hub::unregister`] divides. `otherwise` must not ask
+    /// anything of the hub.
+    pub fn has_session_or(&self, user: UserId, otherwise: impl FnOnce() -> bool) -> bool {
+        let shard = self.shard(user).lock();
+        shard.contains_key(&user) || otherwise()
     }
 
     /// Sends `frame` to every session of `user` but the one with the number `except`.
@@ -204,9 +213,28 @@ mod tests {
         let (phone, first) = open(&hub, 1, 10);
         let (desk, second) = open(&hub, 1, 11);
         assert!(first && !second && hub.has_session(UserId(1)) && hub.len() == 2);
-        assert!(!hub.unregister(&phone));
-        assert!(!hub.unregister(&phone), "gone is gone");
-        assert!(hub.unregister(&desk) && hub.is_empty());
+        let unregister = |session: &Session| hub.unregister(session, || ());
+        assert!(!unregister(&phone));
+        assert!(!unregister(&phone), "gone is gone");
+        assert!(unregister(&desk) && hub.is_empty());
+    }
+
+    #[test]
+    fn nobody_sees_a_user_between_the_last_session_and_what_comes_after_it() {
+        let hub = hub();
+        let (phone, _) = open(&hub, 1, 10);
+        let leaving = std::sync::atomic::AtomicBool::new(false);
+        let is_here = || hub.has_session_or(UserId(1), || leaving.load(Ordering::SeqCst));
+        std::thread::scope(|scope| {
+            let mut looking = None;
+            assert!(hub.unregister(&phone, || {
+                looking = Some(scope.spawn(is_here));
+                // Time enough for it to look, if it could.
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                leaving.store(true, Ordering::SeqCst);
+            }));
+            assert!(looking.unwrap().join().unwrap());
+        });
     }
 
     #[test]
@@ -229,7 +257,7 @@ mod tests {
         open(&hub, 1, 10);
         assert!(oldest.has_ended());
         assert_eq!(hub.len(), SESSIONS_PER_USER, "it counts no more");
-        assert!(!hub.unregister(&oldest));
+        assert!(!hub.unregister(&oldest, || ()));
     }
 
     #[test]

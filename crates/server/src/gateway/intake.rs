@@ -92,10 +92,10 @@ impl Gateway {
             return Taken::Done;
         }
         let rate = self.frame_rate;
-        match session.frame_rate.check(self.milliseconds(), rate.per_second, rate.burst, cost(&frame)) {
-            Ok(()) => self.handle(session, frame),
+        match session.frame_rate.take(self.milliseconds(), rate.per_second, rate.burst, cost(&frame)) {
+            0 => self.handle(session, frame),
             // Slowed down rather than refused: what a device sends stays in order, and nothing has to be sent again.
-            Err(wait_ms) => self.waiting(session, async move |gateway, session| {
+            wait_ms => self.waiting(session, async move |gateway, session| {
                 gateway.node.metrics.frames_slowed.inc();
                 tokio::time::sleep(Duration::from_millis(wait_ms)).await;
                 if let Taken::Waiting(waiting) = gateway.handle(&session, frame) {

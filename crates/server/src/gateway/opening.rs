@@ -128,8 +128,6 @@ impl Gateway {
 
     /// A session is over: nothing is delivered to it any more.
     pub fn forget(&self, session: &Session) {
-        if self.node.hub.unregister(session) {
-            self.node.presence.went(session.user);
-        }
+        self.node.hub.unregister(session, || self.node.presence.went(session.user));
     }
 }

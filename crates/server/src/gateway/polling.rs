@@ -19,6 +19,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::{StatusCode, header};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
 
 use crate::api::errors::ApiError;
 use crate::api::extract::read;
@@ -28,6 +29,8 @@ use crate::gateway::{EncodedFrame, Gateway};
 
 /// Most bytes in one post: the largest frame, and room for small ones.
 const POST_BYTES: usize = 2 * FRAME_BYTES;
+/// Most posts of a session at one time. A client sends one after the other; one whose answer was lost may be under way still.
+const POSTS_AT_ONCE: usize = 4;
 /// How often it is looked whether a session with too many unanswered commands may go on.
 const UNANSWERED_PAUSE: Duration = Duration::from_millis(5);
 /// The longest that a post waits for answers to earlier commands.
@@ -43,6 +46,8 @@ struct PollSession {
     session: Arc<Session>,
     /// Posts of one session are taken one after the other.
     posts: tokio::sync::Mutex<()>,
+    /// Places for those that are taken or wait to be: each is in memory, and goes on when its client has hung up.
+    places: Semaphore,
     /// The number of the latest poll: an earlier one that still waits gives way. A poll registers for waking while it holds this,
     /// and so never in place of a later one.
     latest: Mutex<u64>,
@@ -88,6 +93,7 @@ pub async fn open(State(gateway): State<Arc<Gateway>>, body: Body) -> Result<Res
     let poll = Arc::new(PollSession {
         session: session.clone(),
         posts: tokio::sync::Mutex::default(),
+        places: Semaphore::new(POSTS_AT_ONCE),
         latest: Mutex::default(),
         malformed: AtomicU8::new(0),
         answered: Mutex::default(),
@@ -163,6 +169,11 @@ pub async fn poll(
 /// `POST /v1/sessions/{session}/frames`.
 pub async fn post(State(gateway): State<Arc<Gateway>>, Path(name): Path<String>, body: Body) -> Result<Response, ApiError> {
     let poll = gateway.polls.get(&name).filter(|poll| !poll.session.has_ended()).ok_or_else(unknown_session)?;
+    // Before anything of it is read.
+    let Ok(_place) = poll.places.try_acquire() else {
+        let message = format!("{POSTS_AT_ONCE} posts of this session are being taken: wait for their answers");
+        return Err(ApiError::new(ErrorCode::Busy, message));
+    };
     let json = read(body, POST_BYTES).await?;
     let frames: Vec<&RawValue> = serde_json::from_slice(&json)
         .map_err(|error| ApiError::new(ErrorCode::InvalidJson, format!("the body is an array of frames: {error}")))?;

@@ -157,16 +157,20 @@ impl Session {
     /// The session may have missed something: all there is for it now is `resync`, and it asks again for what is unanswered.
     pub fn resync(&self, resync: &EncodedFrame) -> Pushed {
         let mut outbox = self.outbox.lock();
-        if outbox.end.is_some() || outbox.overflowed {
+        if outbox.end.is_some() {
             return Pushed::Dropped;
         }
-        outbox.frames = VecDeque::from([resync.clone()]);
-        outbox.bytes = 0;
-        outbox.overflowed = true;
+        // One whose outbox overflowed is told already; answers that were lost since are not waited for either.
+        let pushed = if outbox.overflowed { Pushed::Dropped } else { Pushed::Overflowed };
+        if pushed == Pushed::Overflowed {
+            outbox.frames = VecDeque::from([resync.clone()]);
+            outbox.bytes = 0;
+            outbox.overflowed = true;
+        }
         drop(outbox);
         self.unanswered.store(0, Ordering::Release);
         self.waker.wake();
-        Pushed::Overflowed
+        pushed
     }
 
     /// Takes at most `limit` of the frames that wait, and says how the session ends, if it is to end after them.
@@ -310,6 +314,17 @@ mod tests {
         assert!(session.may_ask(), "a late answer counts for nothing");
         assert_eq!(session.take(OUTBOX_FRAMES).0, [resync]);
         assert_eq!(session.push(frame("c")), Pushed::Queued);
+    }
+
+    #[test]
+    fn answers_that_are_lost_after_an_overflow_are_not_waited_for() {
+        let session = session();
+        session.push_all(std::iter::repeat_n(frame("x"), OUTBOX_FRAMES + 1));
+        session.asked(UNANSWERED_PER_SESSION);
+        assert!(!session.may_ask());
+        assert_eq!(session.resync(&EncodedFrame::new(&ServerFrame::Resync {})), Pushed::Dropped);
+        assert!(session.may_ask());
+        assert_eq!(session.take(OUTBOX_FRAMES).0.len(), 1, "told once");
     }
 
     /// Counts how often it is woken.

@@ -215,13 +215,11 @@ impl SocketTask {
             match stream.poll_write_ready(context) {
                 Poll::Pending => {
                     self.session.set_blocked(Some(self.gateway.seconds()));
-                    // One that takes nothing any more is closed without being written to.
-                    let (_, end) = self.session.take(0);
-                    return match end {
-                        Some(end) if matches!(end.code, close_code::TOO_SLOW | close_code::SIGNED_OUT) => {
-                            Poll::Ready(Finish::End(end))
-                        }
-                        _ => Poll::Pending,
+                    // What it does not take now it is given a bounded time for: nothing else ends a session that is not in the hub any
+                    // more, however little it takes.
+                    return match self.session.ending() {
+                        Some(end) => Poll::Ready(Finish::End(end)),
+                        None => Poll::Pending,
                     };
                 }
                 Poll::Ready(Err(_)) => return Poll::Ready(Finish::Gone),

@@ -89,11 +89,12 @@ fn due(session: &Session, now: u32) -> Option<End> {
         Transport::Socket => SILENCE_MS,
         Transport::Polling => POLL_SILENCE_MS,
     };
-    if u64::from(now.saturating_sub(session.heard())) * 1_000 > silence_ms {
-        return Some(End { code: close_code::SILENT, message: "nothing came from the device for too long" });
+    // First: nothing is waited for then.
+    if session.blocked_since().is_some_and(|since| now.saturating_sub(since) > BLOCKED_SECONDS) {
+        return Some(End { code: close_code::TOO_SLOW, message: "the device reads too slowly" });
     }
-    let blocked = session.blocked_since().is_some_and(|since| now.saturating_sub(since) > BLOCKED_SECONDS);
-    blocked.then_some(End { code: close_code::TOO_SLOW, message: "the device reads too slowly" })
+    let silent = u64::from(now.saturating_sub(session.heard())) * 1_000 > silence_ms;
+    silent.then_some(End { code: close_code::SILENT, message: "nothing came from the device for too long" })
 }
 
 #[cfg(test)]
@@ -123,6 +124,7 @@ mod tests {
         socket.set_blocked(Some(45));
         assert_eq!(due(&socket, 50), None);
         assert_eq!(due(&socket, 51).map(|end| end.code), Some(close_code::TOO_SLOW));
+        assert_eq!(due(&socket, 1_000).map(|end| end.code), Some(close_code::TOO_SLOW), "also when it is silent");
         socket.set_blocked(None);
         assert_eq!(due(&socket, 51), None);
     }

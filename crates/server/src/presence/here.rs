@@ -19,7 +19,7 @@ pub(super) struct Here {
 
 impl LocalSessions for Here {
     fn has_session(&self, user: UserId) -> bool {
-        self.hub.has_session(user) || self.state.lock().leaving.contains_key(&user)
+        self.hub.has_session_or(user, || self.state.lock().leaving.contains_key(&user))
     }
 
     fn users(&self) -> Vec<UserId> {

@@ -27,25 +27,19 @@ pub struct Gcra {
 }
 
 impl Gcra {
-    /// Lets something that counts for `cost` through at the time `now`, if the last ones were not more than `burst` at once and `rate` a second after
-    /// that. A `rate` of 0 is no limit. A clock that steps back only makes it stricter for a while.
-    ///
-    /// # Errors
-    /// The number of milliseconds (at least 1) after which the next is let through.
-    pub fn check(&self, now: Millis, rate: u32, burst: u32, cost: u32) -> Result<(), u64> {
+    /// Takes something that counts for `cost` at the time `now`, and says how many milliseconds it has to wait, so that no more than `burst`
+    /// go through at once and `rate` a second after that; 0 is at once. It is counted also while it waits: to be called for the next
+    /// one when this one is through. A `rate` of 0 is no limit. A clock that steps back only makes it stricter for a while.
+    pub fn take(&self, now: Millis, rate: u32, burst: u32, cost: u32) -> u64 {
         if rate == 0 {
-            return Ok(());
+            return 0;
         }
         let interval = 1_000_000 / u64::from(rate);
         let now = now.saturating_mul(1_000);
-        let mut arrival = self.arrival.load(Ordering::Relaxed);
-        loop {
-            let next = step(arrival, now, interval, burst, cost).map_err(|micros| micros.div_ceil(1_000))?;
-            match self.arrival.compare_exchange_weak(arrival, next, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return Ok(()),
-                Err(current) => arrival = current,
-            }
-        }
+        let next = |arrival: u64| arrival.max(now).saturating_add(interval.saturating_mul(u64::from(cost)));
+        let before = self.arrival.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |arrival| Some(next(arrival)));
+        let ahead = next(before.unwrap_or_else(|arrival| arrival)) - now;
+        ahead.saturating_sub(interval.saturating_mul(u64::from(burst))).div_ceil(1_000)
     }
 }
 
@@ -55,31 +49,44 @@ mod tests {
 
     const NOW: Millis = 1_800_000_000_000;
 
+    /// How many need not wait now.
+    fn at_once(limit: &Gcra, now: Millis) -> usize {
+        let mut count = 0;
+        while step(limit.arrival.load(Ordering::Relaxed), now * 1_000, 100_000, 5, 1).is_ok() {
+            assert_eq!(limit.take(now, 10, 5, 1), 0);
+            count += 1;
+        }
+        count
+    }
+
     #[test]
     fn what_costs_more_takes_more() {
         let limit = Gcra::default();
-        assert_eq!(limit.check(NOW, 10, 5, 4), Ok(()));
-        assert_eq!(limit.check(NOW, 10, 5, 2), Err(100));
-        assert_eq!(limit.check(NOW, 10, 5, 1), Ok(()));
+        assert_eq!(limit.take(NOW, 10, 5, 4), 0);
+        assert_eq!(limit.take(NOW, 10, 5, 2), 100);
+        assert_eq!(limit.take(NOW + 100, 10, 5, 1), 100, "the one that waited is counted");
+        assert_eq!(limit.take(NOW + 200, 10, 5, 20), 2_000, "more than a burst");
     }
 
     #[test]
     fn a_burst_and_then_the_rate() {
         let limit = Gcra::default();
-        let taken = (0..100).filter(|_| limit.check(NOW, 10, 5, 1).is_ok()).count();
-        assert_eq!(taken, 5);
-        assert_eq!(limit.check(NOW, 10, 5, 1), Err(100));
-        assert_eq!(limit.check(NOW + 99, 10, 5, 1), Err(1));
-        assert_eq!(limit.check(NOW + 100, 10, 5, 1), Ok(()));
-        let in_ten_seconds = (0..10_000).filter(|ms| limit.check(NOW + 101 + ms, 10, 5, 1).is_ok()).count();
-        assert_eq!(in_ten_seconds, 100);
+        let mut now = NOW;
+        let waits: Vec<u64> = (0..105)
+            .map(|_| {
+                let wait = limit.take(now, 10, 5, 1);
+                now += wait;
+                wait
+            })
+            .collect();
+        assert_eq!(waits[..7], [0, 0, 0, 0, 0, 100, 100]);
+        assert_eq!(now - NOW, 10_000, "each after its wait: ten a second");
     }
 
     #[test]
     fn a_pause_gives_the_burst_back_and_no_more() {
         let limit = Gcra::default();
-        let take = |now| (0..100).filter(|_| limit.check(now, 10, 5, 1).is_ok()).count();
-        assert_eq!([take(NOW), take(NOW + 200), take(NOW + 3_600_000)], [5, 2, 5]);
+        assert_eq!([NOW, NOW + 200, NOW + 3_600_000].map(|now| at_once(&limit, now)), [5, 2, 5]);
     }
 
     #[test]
@@ -87,7 +94,7 @@ mod tests {
         let limit = Gcra::default();
         let taken: usize = std::thread::scope(|scope| {
             let takers: Vec<_> =
-                (0..4).map(|_| scope.spawn(|| (0..1_000).filter(|_| limit.check(NOW, 1, 500, 1).is_ok()).count())).collect();
+                (0..4).map(|_| scope.spawn(|| (0..1_000).filter(|_| limit.take(NOW, 1, 500, 1) == 0).count())).collect();
             takers.into_iter().map(|taker| taker.join().unwrap()).sum()
         });
         assert_eq!(taken, 500);
@@ -95,10 +102,10 @@ mod tests {
 
     #[test]
     fn the_edges() {
-        assert_eq!(Gcra::default().check(NOW, 0, 0, 1), Ok(()));
-        assert!(Gcra::default().check(u64::MAX, 1, 1, 1).is_ok());
+        assert_eq!(Gcra::default().take(NOW, 0, 0, 1), 0);
+        assert_eq!(Gcra::default().take(u64::MAX, 1, 1, 1), 0);
         let fast = Gcra::default();
-        assert_eq!((0..3_000_000).filter(|_| fast.check(NOW, 1_000_000, 1_000, 1).is_ok()).count(), 1_000);
+        assert_eq!((0..3_000_000).filter(|_| fast.take(NOW, 1_000_000, 1_000, 1) == 0).count(), 1_000);
         assert_eq!(std::mem::size_of::<Gcra>(), 8);
     }
 }

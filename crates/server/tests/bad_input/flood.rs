@@ -1,9 +1,11 @@
 //! More than one session may send.
 
 use banter_server::gateway::FrameRate;
+use futures_util::future::select_all;
 use serde_json::json;
 
 use crate::scene::Scene;
+use crate::support::polling::Polling;
 use crate::support::socket::{Socket, TEXT, frame};
 use crate::support::{Settings, direct, send};
 
@@ -47,4 +49,17 @@ async fn who_waits_long_is_told_that_somebody_is_there() {
         }
     }
     assert!(pongs > 0, "the second answer waited for long, and nothing was said meanwhile");
+}
+
+/// Each is in memory while it waits, and its client may have hung up: more are not even read.
+#[tokio::test]
+async fn few_posts_of_a_session_wait_for_each_other() {
+    let frame_rate = FrameRate { per_second: 1, burst: 1 };
+    let scene = Scene::set_with(Settings { frame_rate, ..Settings::default() }).await;
+    let polling = Polling::open(&scene.world, &scene.ada).await;
+    let pings = json!(vec![json!({"type": "ping"}); 60]);
+    let posts = (0..5).map(|_| Box::pin(polling.post(pings.clone())));
+    // The first takes a minute, and three wait for it.
+    let (first, ..) = select_all(posts).await;
+    assert_eq!(first.refusal(), (503, "busy"));
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use banter_server::gateway::hub::SESSIONS_PER_USER;
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 
@@ -123,6 +124,27 @@ async fn slow_receivers_resync_or_are_closed_and_others_go_on() {
     at_ada.say(last + 2, talk, "still there?").await;
     at_bob.expect("event").await;
     slow.expect("event").await;
+}
+
+/// It is not one of its user's any more, so nobody looks after it.
+#[tokio::test]
+async fn a_session_that_has_ended_does_not_stay_by_taking_nothing() {
+    let world = World::start().await;
+    let [ada, bob] = world.people(["ada", "bob"]).await;
+    let mut at_ada = Socket::open(&world, &ada).await;
+    let _stuck = Socket::open_narrow(&world, &bob).await;
+    let text = "😀".repeat(100_000);
+    let mut last = 0;
+    while world.metric("outboxes_overflowed_total").await < 1 {
+        last += 1;
+        assert!(last < 200, "80 MB wait for a session that reads nothing");
+        at_ada.say(last, direct(&ada, &bob), &text).await;
+    }
+    let mut others = Vec::new();
+    for _ in 0..SESSIONS_PER_USER {
+        others.push(Socket::open(&world, &bob).await);
+    }
+    world.metric_becomes("closed_total{code=\"1001\"}", 1).await;
 }
 
 impl Socket {

@@ -55,7 +55,8 @@ struct Noted {
     changed: HashSet<UserId>,
     /// Who is being written.
     writing: HashSet<UserId>,
-    /// Sessions that did not wait any longer for being written.
+    /// Who may have missed something, and is to be told when the registry is right about them: sessions that did not wait any longer for
+    /// being written, and those that the registry had lost.
     late: HashSet<UserId>,
 }
 
@@ -133,13 +134,14 @@ impl Registrar {
         let mut standing = self.cluster.standing();
         self.sessions.announce(at).await?;
         // Who changes from here on is noted, and written afterwards.
-        let late = self.take_late();
+        let mut late = self.take_late();
         self.noted.lock().changed.clear();
         let mut counts = vec![0; SHARDS as usize];
-        let missing = self.compare(at, (0..SHARDS).collect(), &mut counts).await?;
+        let compared = self.compare(at, (0..SHARDS).collect(), &mut counts, &mut late).await;
+        let late = self.unless_failed(compared, late)?;
         self.progress.send_modify(|progress| (progress.listed, progress.written) = (true, progress.written + 1));
         self.cluster.update(&|condition| condition.unlisted = false);
-        self.tell(missing.into_iter().chain(late));
+        self.tell(late);
         let mut audits = interval_at(Instant::now() + AUDIT, AUDIT);
         let mut whole = 0;
         loop {
@@ -174,9 +176,9 @@ impl Registrar {
             self.progress.send_modify(|progress| progress.listed = false);
         }
         self.noted.lock().writing.clear();
-        written?;
+        let late = self.unless_failed(written, late)?;
         self.progress.send_modify(|progress| progress.written += 1);
-        self.tell(late.into_iter());
+        self.tell(late);
         Ok(())
     }
 
@@ -200,23 +202,26 @@ impl Registrar {
             tracing::warn!("the registry of sessions has lost entries in {} shards", differ.len());
             self.sessions.announce(at).await?;
         }
-        let missing = self.compare(at, differ.union(&whole).copied().collect(), counts).await?;
-        // Who changed and is not written yet is no loss.
-        let noted: Vec<UserId> = {
-            let noted = self.noted.lock();
-            missing.into_iter().filter(|user| !noted.has(*user)).collect()
-        };
-        self.tell(noted.into_iter());
+        let mut lost = HashSet::new();
+        let compared = self.compare(at, differ.union(&whole).copied().collect(), counts, &mut lost).await;
+        self.tell(self.unless_failed(compared, lost)?);
         Ok(())
     }
 
-    /// Makes these shards of the registry what they should be. Returns those with sessions here that it did not have.
-    async fn compare(&self, at: NodeIncarnation, shards: HashSet<u32>, counts: &mut [u64]) -> Result<Vec<UserId>, SessionsError> {
+    /// Makes these shards of the registry what they should be. Adds those with sessions here that it had lost to `lost`, before it is known
+    /// to the registry that they are here.
+    async fn compare(
+        &self,
+        at: NodeIncarnation,
+        shards: HashSet<u32>,
+        counts: &mut [u64],
+        lost: &mut HashSet<UserId>,
+    ) -> Result<(), SessionsError> {
         let mut local: Vec<(u32, UserId)> = self.local.users().into_iter().map(|user| (shard_of(user), user)).collect();
         local.retain(|(shard, _)| shards.contains(shard));
         local.sort_unstable();
         let registered = self.sessions.counts(at).await?;
-        let (mut missing, mut differing) = (Vec::new(), Vec::new());
+        let mut differing = Vec::new();
         for ShardCount { shard, users } in registered.into_iter().filter(|found| shards.contains(&found.shard)) {
             counts[shard as usize] = users;
             let first = local.partition_point(|(other, _)| *other < shard);
@@ -226,22 +231,36 @@ impl Registrar {
                 _ => self.sessions.registered(at, shard).await?.into_iter().collect(),
             };
             let here: HashSet<UserId> = of_shard.collect();
-            missing.extend(here.difference(&known).copied());
+            {
+                let noted = self.noted.lock();
+                // Who changed and is not written yet is no loss.
+                lost.extend(here.difference(&known).filter(|user| !noted.has(**user)));
+            }
             differing.extend(here.symmetric_difference(&known).copied());
             if differing.len() >= USERS_AT_ONCE {
                 self.write(at, &std::mem::take(&mut differing), counts).await?;
             }
         }
-        self.write(at, &differing, counts).await?;
-        Ok(missing)
+        self.write(at, &differing, counts).await
     }
 
     fn take_late(&self) -> HashSet<UserId> {
         std::mem::take(&mut self.noted.lock().late)
     }
 
-    fn tell(&self, users: impl Iterator<Item = UserId>) {
-        let users: Vec<UserId> = users.collect::<HashSet<_>>().into_iter().filter(|user| self.local.has_session(*user)).collect();
+    /// Who is to be told, when all was `written`. Else part of it may be, and would not be found missing again: they are told later.
+    fn unless_failed(&self, written: Result<(), SessionsError>, late: HashSet<UserId>) -> Result<HashSet<UserId>, SessionsError> {
+        match written {
+            Ok(()) => Ok(late),
+            Err(error) => {
+                self.noted.lock().late.extend(late);
+                Err(error)
+            }
+        }
+    }
+
+    fn tell(&self, users: HashSet<UserId>) {
+        let users: Vec<UserId> = users.into_iter().filter(|user| self.local.has_session(*user)).collect();
         if !users.is_empty() {
             self.local.may_have_missed(&users);
         }

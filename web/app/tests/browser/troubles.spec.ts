@@ -162,3 +162,33 @@ test('a draft is there again after a reload', async ({ person, server }) => {
   await ada.open('Bob');
   await expect(ada.composer).toHaveValue('I was about to say');
 });
+
+test('what was being written before an edit is there again after a reload', async ({ person, server }) => {
+  await server.signUp('bob', 'Bob');
+  const ada = await person('Ada');
+  await ada.find({ handle: 'bob', name: 'Bob' });
+  await ada.write('the frist');
+  await ada.composer.fill('I was about to say');
+  await ada.act(ada.message('the frist'), 'Edit');
+  await ada.composer.fill('the first');
+  // Kept a moment after it is written.
+  await ada.go('');
+  await expect(ada.row('Bob')).toContainText('the first');
+  await ada.page.reload();
+  await ada.open('Bob');
+  await expect(ada.composer).toHaveValue('the first');
+  await ada.composer.press('Enter');
+  await expect(ada.message('the first')).toContainText('edited');
+  await expect(ada.composer).toHaveValue('I was about to say');
+});
+
+test('the Enter that ends an input method in Safari sends nothing', async ({ person, server }) => {
+  await server.signUp('bob', 'Bob');
+  const ada = await person('Ada');
+  await ada.find({ handle: 'bob', name: 'Bob' });
+  await ada.composer.fill('日本');
+  await ada.composer.dispatchEvent('keydown', { key: 'Enter', keyCode: 229, isComposing: false });
+  await expect(ada.composer).toHaveValue('日本');
+  await ada.composer.press('Enter');
+  await expect(ada.message('日本')).toHaveCount(1);
+});

@@ -256,6 +256,7 @@ test("a server that does not answer is asked once more, and then given up", asyn
     sockets[0]?.onmessage?.({ data: JSON.stringify({ type: "pong" }) });
     await vi.advanceTimersByTimeAsync(10_000);
     expect([written.length, closed.length]).toEqual([1, 0]);
+    vi.setSystemTime(Date.now() - 1_800_000);
     session.send({ type: "typing", conversation: "d.1.2" });
     await vi.advanceTimersByTimeAsync(6_000);
     expect(written.map((frame) => frame.type)).toEqual(["hello", "typing", "ping"]);

@@ -78,16 +78,21 @@ test("a leader that was replaced deletes nothing any more", async () => {
 });
 
 test("a leader that holds the lock leads again when one that does not has stored over it", async () => {
-  const client = await tab("again", new Locks());
+  const locks = new Locks();
+  const client = await tab("again", locks);
   await client.logIn({ handle: "ada", password: "correct horse" });
+  const other = await tab("again", locks);
+  for (const text of ["a", "b", "c"]) await client.send("d.1.2", text);
+  await until(other.conversation("d.1.2"), (one) => one?.sending === 3, "the first three");
   const database = await openDatabase("again");
   closing.push(async () => database.close());
   // A tab that was frozen while it began, and woke after the lock was taken from it.
   await database.put("values", 1_000, "epoch");
   await expect(client.send("d.1.2", "refused")).rejects.toMatchObject({ code: "closed" });
-  const sent = await client.send("d.1.2", "one");
-  expect(sent).toBe(1);
-  expect((await database.getAll("outbox")).map((entry) => entry.frame)).toMatchObject([{ text: "one" }]);
+  expect(await client.send("d.1.2", "one")).toBe(4);
+  expect((await database.getAll("outbox")).map((entry) => entry.frame)).toMatchObject([..."abc"].map((text) => ({ text })).concat({ text: "one" }));
+  await until(other.conversation("d.1.2"), (one) => one?.sending === 4, "the other tab follows the new core of the same tab");
+  expect(await other.send("d.1.2", "two")).toBe(5);
 });
 
 test("of two that log in at once in one browser, one does", async () => {

@@ -6,7 +6,7 @@ use banter_protocol::frame::{AccountPart, PresenceState, UserPresence};
 use banter_protocol::{ClientFrame, Content, Event, ServerFrame};
 
 use super::device::Device;
-use super::scenarios::{DIRECT, event, live, send, sent_tags, welcome};
+use super::scenarios::{DIRECT, event, live, page, send, sent_tags, summary_with_latest, welcome};
 use crate::sync::{FetchError, Input, Notification, QueueError, Window};
 
 fn sent(device: &mut Device, tag: u64, seq: u64, mentions: Vec<Mention>) {
@@ -132,6 +132,33 @@ pub fn pages_far_from_all_others_are_not_remembered_once_there_are_256() {
         device.handle(0, Input::Page { conversation: DIRECT, window: Window::Around(seq), page });
     }
     assert_eq!(device.engine.conversation(DIRECT).unwrap().known.len(), 256);
+}
+
+/// Somebody who looks around in a long history fills all ranges. What the device lacks is remembered all the same.
+#[test]
+pub fn gaps_are_closed_however_many_ranges_there_are() {
+    for ranges in [255, 256] {
+        let mut device = Device::new(1, 10, false);
+        welcome(&mut device);
+        let mut summary = summary_with_latest(5_001, 5_000);
+        summary.read = Marker { seq: 5_000, ordinal: 5_000 };
+        let sync = |summary| Input::Frame(ServerFrame::Sync { conversations: vec![summary], point: "p2".into(), more: None });
+        device.handle(0, sync(summary));
+        for number in 1..=ranges {
+            let seq = number * 10;
+            let page = Page { events: vec![event(seq)], from: seq, to: seq, head_seq: 5_000, first_seq: 1 };
+            device.handle(0, Input::Page { conversation: DIRECT, window: Window::Around(seq), page });
+        }
+        assert_eq!(device.engine.conversation(DIRECT).unwrap().known.len() as u64, ranges);
+        device.handle(0, sync(summary_with_latest(6_001, 6_000)));
+        for (from, window) in [(5_801, Window::Newest), (5_601, Window::Before(5_801)), (5_401, Window::Before(5_601))] {
+            assert_eq!(page(&mut device, from, from + 199, 6_000), window);
+        }
+        assert_eq!(page(&mut device, 5_201, 5_400, 6_000), Window::Before(5_401));
+        assert_eq!(page(&mut device, 5_001, 5_200, 6_000), Window::After(5_000));
+        assert!(device.engine.is_synced());
+        assert_eq!(device.told[&DIRECT], (5_001..=6_000).collect::<Vec<_>>());
+    }
 }
 
 #[test]

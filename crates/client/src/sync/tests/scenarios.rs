@@ -33,7 +33,7 @@ pub fn live(device: &mut Device, now: u64, seq: u64) {
     device.handle(now, Input::Frame(ServerFrame::Event { conversation: DIRECT, event: event(seq) }));
 }
 
-fn page(device: &mut Device, from: u64, to: u64, head_seq: u64) -> Window {
+pub fn page(device: &mut Device, from: u64, to: u64, head_seq: u64) -> Window {
     let (request, _, window) = device.to_fetch.pop().expect("a page was asked for");
     let page = Page { events: (from..=to).map(event).collect(), from, to, head_seq, first_seq: 1 };
     device.handle(0, Input::Fetched { request, result: Ok(page) });
@@ -91,8 +91,40 @@ pub fn preview_and_mentions_do_not_miss_what_is_in_a_gap() {
     assert_eq!((state.preview.as_ref().unwrap().seq, state.mentions, state.unread()), (2, 1, 2));
 }
 
+/// 5 and 12 mention the user, who reads up to 10 while the device is away.
+#[test]
+pub fn mentions_are_never_more_than_what_is_unread_and_not_missed() {
+    let mut device = Device::new(1, 10, false);
+    welcome(&mut device);
+    let at = |seq| banter_model::Marker { seq, ordinal: seq };
+    let summary = |read, head_seq, mentions| {
+        let summary = banter_protocol::ConversationSummary { read: at(read), mentions, ..summary_with_latest(1, head_seq) };
+        Input::Frame(ServerFrame::Sync { conversations: vec![summary], point: "p2".into(), more: None })
+    };
+    let counts = |device: &Device| {
+        let state = device.engine.conversation(DIRECT).unwrap();
+        (state.unread(), state.mentions)
+    };
+    device.handle(0, summary(0, 10, 1));
+    assert_eq!(counts(&device), (10, 1));
+    device.handle(0, Input::Disconnected);
+    device.handle(0, Input::MarkRead { conversation: DIRECT, marker: at(10) });
+    assert_eq!(counts(&device), (0, 0));
+    // The server was not told of it, and counts from before.
+    device.handle(0, summary(0, 10, 1));
+    assert_eq!(counts(&device), (0, 0));
+    device.handle(0, summary(0, 15, 2));
+    assert_eq!(counts(&device), (5, 2), "too many rather than none");
+    device.handle(0, summary(10, 15, 1));
+    assert_eq!(counts(&device), (5, 1));
+    device.handle(0, Input::MarkRead { conversation: DIRECT, marker: at(14) });
+    assert_eq!(counts(&device), (1, 1));
+    device.handle(0, Input::MarkRead { conversation: DIRECT, marker: at(15) });
+    assert_eq!(counts(&device), (0, 0));
+}
+
 /// A summary of the direct conversation up to `head_seq`, with its latest events from `first` on.
-fn summary_with_latest(first: u64, head_seq: u64) -> banter_protocol::ConversationSummary {
+pub fn summary_with_latest(first: u64, head_seq: u64) -> banter_protocol::ConversationSummary {
     let at = |seq| banter_model::Marker { seq, ordinal: seq };
     banter_protocol::ConversationSummary {
         conversation: DIRECT,

@@ -39,13 +39,17 @@ fn lines(name: &str, records: Vec<Record>) -> String {
 
 #[test]
 fn vectors_of_scenarios() {
-    let all: [(&str, fn()); 25] = [
+    let all: [(&str, fn()); 27] = [
         ("far_behind_the_newest_comes_first_and_is_told_last", scenarios::far_behind_the_newest_comes_first_and_is_told_last),
         (
             "events_that_come_with_a_summary_are_taken_if_they_go_on_from_what_is_there",
             scenarios::events_that_come_with_a_summary_are_taken_if_they_go_on_from_what_is_there,
         ),
         ("preview_and_mentions_do_not_miss_what_is_in_a_gap", scenarios::preview_and_mentions_do_not_miss_what_is_in_a_gap),
+        (
+            "mentions_are_never_more_than_what_is_unread_and_not_missed",
+            scenarios::mentions_are_never_more_than_what_is_unread_and_not_missed,
+        ),
         (
             "a_group_is_followed_from_where_the_user_came_in_however_far_they_have_read_elsewhere",
             scenarios::a_group_is_followed_from_where_the_user_came_in_however_far_they_have_read_elsewhere,
@@ -87,6 +91,7 @@ fn vectors_of_scenarios() {
             "pages_far_from_all_others_are_not_remembered_once_there_are_256",
             limits::pages_far_from_all_others_are_not_remembered_once_there_are_256,
         ),
+        ("gaps_are_closed_however_many_ranges_there_are", limits::gaps_are_closed_however_many_ranges_there_are),
         (
             "a_sync_answer_that_does_not_come_is_asked_for_again_and_an_unknown_point_is_dropped",
             limits::a_sync_answer_that_does_not_come_is_asked_for_again_and_an_unknown_point_is_dropped,

@@ -89,6 +89,8 @@ export interface Draft {
   readonly replyTo?: Seq;
   /** The own message that it would replace. */
   readonly editing?: Seq;
+  /** What was being written when the edit began, to go on with after it. */
+  readonly before?: { readonly text: string; readonly replyTo?: Seq };
   readonly at: Millis;
 }
 

@@ -113,7 +113,7 @@ export class Engine {
         pulling.fetched(this, now, input);
         break;
       case "page":
-        pulling.takePage(this, now, input.conversation, input.window, input.page);
+        pulling.takePage(this, now, input.conversation, input.window, input.page, false);
         break;
       case "looked_up":
         writing.found(this, now, input.conversation, input.tag, input.found);

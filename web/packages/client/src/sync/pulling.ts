@@ -96,7 +96,7 @@ function fetchedPage(engine: Engine, now: number, id: ConversationId, window: Wi
   const state = engine.conversations.get(id);
   if (state === undefined) return;
   const before = { have: state.have, known: new Ranges(state.known.toJSON()), reaches: state.reaches };
-  takePage(engine, now, id, window, page);
+  takePage(engine, now, id, window, page, true);
   if (before.have !== state.have || before.reaches !== state.reaches || !before.known.equals(state.known)) {
     state.pullsFailed = 0;
     return;
@@ -118,8 +118,8 @@ function pullLater(engine: Engine, now: number, id: ConversationId, retryAfter: 
   state.pullAfter = now + Math.max(100 << failed, asked);
 }
 
-/** Takes in a page, whoever asked for it. */
-export function takePage(engine: Engine, now: number, id: ConversationId, window: Window, page: Page): void {
+/** Takes in a page, whoever asked for it. One that was `pulled` closes a gap: it is remembered however many ranges there are. */
+export function takePage(engine: Engine, now: number, id: ConversationId, window: Window, page: Page, pulled: boolean): void {
   const me = engine.user;
   const state = engine.conversations.get(id);
   if (state === undefined) return;
@@ -131,7 +131,8 @@ export function takePage(engine: Engine, now: number, id: ConversationId, window
     else if (window.type === "before") to = Math.max(to, window.seq - 1);
   }
   const { have } = state;
-  const joins = state.known.length < RANGES || state.known.around(from) !== undefined || (have !== null && from <= have + 1);
+  const hasRoom = pulled || state.known.length < RANGES;
+  const joins = hasRoom || state.known.around(from) !== undefined || (have !== null && from <= have + 1);
   state.reaches = Math.max(state.reaches, page.head_seq);
   if (to < from || !joins) {
     engine.markChanged(id);

@@ -182,8 +182,15 @@ export class ConversationState {
     }
     const read = maxMarker(summary.read, this.read);
     if (summary.head_seq >= this.head.seq) {
+      const news = summary.head_seq > this.head.seq;
       this.head = { seq: summary.head_seq, ordinal: summary.head_ordinal };
-      if (read.seq === summary.read.seq && read.ordinal === summary.read.ordinal) this.mentions = summary.mentions;
+      if (read.seq === summary.read.seq && read.ordinal === summary.read.ordinal) {
+        this.mentions = summary.mentions;
+      } else {
+        // The server does not know yet how far this device has read, and counts from before: too many rather than none.
+        const mentions = news ? summary.mentions : this.mentions;
+        this.mentions = Math.min(mentions, Math.max(0, this.head.ordinal - read.ordinal));
+      }
       this.preview = summary.preview ?? null;
     }
     this.read = read;
@@ -215,7 +222,7 @@ export class ConversationState {
   raiseRead(marker: Marker): boolean {
     if (marker.seq < this.read.seq || (marker.seq === this.read.seq && marker.ordinal <= this.read.ordinal)) return false;
     this.read = marker;
-    if (this.read.ordinal >= this.head.ordinal) this.mentions = 0;
+    this.mentions = Math.min(this.mentions, this.unread);
     return true;
   }
 

@@ -119,7 +119,7 @@ function takeLatest(engine: Engine, now: number, id: string, latest: readonly Ev
   if (!whole || first.seq > have + 1 || last.seq <= have) return;
   const events = latest.filter((event) => event.seq > have);
   const page = { events, from: have + 1, to: last.seq, head_seq: state.reaches, first_seq: state.firstSeq };
-  takePage(engine, now, id, { type: "after", seq: have }, page);
+  takePage(engine, now, id, { type: "after", seq: have }, page, true);
 }
 
 /** What was written to before the first sync: a direct conversation that the server did not list has no events. */

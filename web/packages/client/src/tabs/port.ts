@@ -68,8 +68,13 @@ export class Port {
   private readonly channel: BroadcastChannel | undefined;
   private readonly pending = new Map<number, Pending>();
   private readonly closing = new AbortController();
+  /** The core that leads: the name of its tab, and the how manieth of that tab it is. */
   private leader: string | undefined;
   private core: Core | undefined;
+  /** The name of the core of this tab, while it leads. */
+  private leading: string | undefined;
+  /** How many cores were begun in this tab. */
+  private begun = 0;
   private release: (() => void) | undefined;
   private nextId = 1;
   private heardAt: number;
@@ -131,8 +136,7 @@ export class Port {
     this.closing.abort();
     clearInterval(this.asking);
     this.fail(new ClientFailure("closed", "the client was closed"));
-    const { core } = this;
-    this.core = undefined;
+    const core = this.leave();
     await core?.stop();
     this.release?.();
     this.post({ kind: "bye", tab: this.tab });
@@ -166,8 +170,7 @@ export class Port {
   /** Another tab has taken the lead by force. */
   private lost(): void {
     if (this.closing.signal.aborted) return;
-    const { core } = this;
-    this.core = undefined;
+    const core = this.leave();
     this.leader = undefined;
     this.turn += 1;
     this.heard();
@@ -180,7 +183,7 @@ export class Port {
   /** The core that began in `turn` found that another one has begun since. */
   private overtaken(turn: number): void {
     if (turn !== this.turn) return;
-    this.core = undefined;
+    this.leave();
     this.leader = undefined;
     if (this.channel !== undefined) {
       // Most likely the lock is lost too, and says so in a moment. If not, it was a tab that lost the lock while it began, and leads no more.
@@ -194,19 +197,28 @@ export class Port {
     this.fail(new ClientFailure("closed", "another tab has taken over"));
   }
 
+  /** There is no core in this tab any more: the one that was. */
+  private leave(): Core | undefined {
+    const { core } = this;
+    [this.core, this.leading] = [undefined, undefined];
+    return core;
+  }
+
   private async lead(): Promise<void> {
     const { turn } = this;
+    this.begun += 1;
+    const leading = `${this.tab} ${this.begun}`;
     try {
       const publish = (batch: Batch) => {
         this.reader.batch(batch);
-        this.post({ kind: "batch", leader: this.tab, batch });
+        this.post({ kind: "batch", leader: leading, batch });
       };
       const core = await Core.start(this.environment, this.database, this.base, publish, () => this.overtaken(turn));
       if (this.closing.signal.aborted || turn !== this.turn) return void core.stop();
-      this.core = core;
+      [this.core, this.leading] = [core, leading];
       this.reader.leads(true);
-      this.follow(this.tab);
-      this.post({ kind: "leader", leader: this.tab });
+      this.follow(leading);
+      this.post({ kind: "leader", leader: leading });
     } catch (thrown) {
       if (turn !== this.turn) return;
       this.fatal = failure(thrown);
@@ -240,7 +252,7 @@ export class Port {
   private receive(message: Message): void {
     switch (message.kind) {
       case "who":
-        if (this.core !== undefined) this.post({ kind: "leader", leader: this.tab });
+        if (this.leading !== undefined) this.post({ kind: "leader", leader: this.leading });
         return;
       case "leader":
         this.heard();
@@ -249,7 +261,7 @@ export class Port {
         if (message.leader === this.leader) this.reader.batch(message.batch);
         return;
       case "call":
-        if (message.leader === this.tab) void this.answer(message);
+        if (message.leader === this.leading) void this.answer(message);
         return;
       case "answer":
         if (message.tab === this.tab) this.take(message);
@@ -257,7 +269,7 @@ export class Port {
       case "bye":
         this.core?.forget(message.tab);
         // The leader is gone: its successor will say so.
-        if (message.tab === this.leader) this.leader = undefined;
+        if (this.leader?.startsWith(`${message.tab} `)) this.leader = undefined;
         return;
     }
   }
@@ -291,11 +303,9 @@ export class Port {
 
   private put(id: number, pending: Pending, leader: string): void {
     pending.asked = leader;
-    const { tab } = this;
+    const { tab, core } = this;
     const { name, given } = pending;
-    if (leader !== tab) return this.post({ kind: "call", leader, tab, id, name, given });
-    const { core } = this;
-    if (core === undefined) return;
+    if (leader !== this.leading || core === undefined) return this.post({ kind: "call", leader, tab, id, name, given });
     core.call(tab, name, given).then(
       (value) => this.take({ kind: "answer", tab, id, value }),
       (thrown) => {
