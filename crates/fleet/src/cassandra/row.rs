@@ -59,10 +59,18 @@ fn decode_body(bytes: &[u8]) -> Result<EventBody, DecodeError> {
     }
 }
 
+/// Where there is no tag, which is a cell too: without it that of an earlier write of the row, which came to nothing, would stay.
+const NO_TAG: i64 = 0;
+
+/// A tag as a cell.
+pub(super) fn encode_tag(tag: Option<Tag>) -> i64 {
+    tag.map_or(NO_TAG, |tag| id(tag.get()))
+}
+
 /// The event of a row.
 pub(super) fn event(columns: EventColumns<'_>) -> Result<StoredEvent, StoreError> {
     let (seq, ordinal, id, CqlTimestamp(at), sender, device, tag, body, time) = columns;
-    let tag = tag.map(|tag| Tag::new(tag as u64)).transpose().map_err(|_| damaged())?;
+    let tag = tag.filter(|tag| *tag != NO_TAG).map(|tag| Tag::new(tag as u64)).transpose().map_err(|_| damaged())?;
     let event = Event {
         seq: seq as Seq,
         ordinal: ordinal as Ordinal,

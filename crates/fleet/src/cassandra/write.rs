@@ -171,7 +171,7 @@ fn values(write: Write) -> Result<(Place, Vec<Values>), StoreError> {
         Write::Event(EventRow { conversation, event, position }) => {
             let (id, seq) = (conversation.to_bytes(), row::seq(event.seq)?);
             let bucket = row::bucket(seq);
-            let tag = event.tag.map_or(MaybeUnset::Unset, |tag| MaybeUnset::Set(row::id(tag.get())));
+            let tag = row::encode_tag(event.tag);
             let at = CqlTimestamp(row::id(event.at));
             let (sender, device) = (row::id(event.sender.0), row::id(event.device.0));
             let body = row::encode_body(&event.body);
@@ -218,7 +218,7 @@ fn values(write: Write) -> Result<(Place, Vec<Values>), StoreError> {
 }
 
 /// The columns of an event.
-type EventValues = ([u8; 16], i64, i64, i64, i64, CqlTimestamp, i64, i64, MaybeUnset<i64>, Vec<u8>, i64);
+type EventValues = ([u8; 16], i64, i64, i64, i64, CqlTimestamp, i64, i64, i64, Vec<u8>, i64);
 /// The columns of a conversation's end.
 type HeadValues = (i64, MaybeUnset<i64>, MaybeUnset<Vec<u8>>, Vec<u8>, [u8; 16]);
 

@@ -165,10 +165,12 @@ impl PartitionReader for KafkaReader {
             }
             let partitions = Arc::clone(&self.partitions);
             let fetched = partitions.fetched(self.partition)?;
-            // Both keep a notice that comes while nobody waits.
+            // Both keep a notice that comes while nobody waits. The end first: whoever reads here next waits for the same arrivals, and one that
+            // this reader is told of and does not take passes on to them.
             tokio::select! {
-                () = fetched.arrived.notified() => {}
+                biased;
                 () = self.lease.ended.notified() => {}
+                () = fetched.arrived.notified() => {}
             }
         }
     }

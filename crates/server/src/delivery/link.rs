@@ -117,6 +117,11 @@ impl Link {
     }
 
     #[cfg(test)]
+    pub(super) fn parcels_waiting(&self) -> usize {
+        self.queue.lock().parcels.len()
+    }
+
+    #[cfg(test)]
     pub(super) fn has_missed(&self) -> bool {
         self.queue.lock().missed
     }

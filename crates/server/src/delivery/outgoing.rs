@@ -1,6 +1,8 @@
 //! What this node has for the others: taken in without waiting, looked up and sent in the background, in order.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use banter_model::UserId;
 use tokio::sync::mpsc;
@@ -24,9 +26,14 @@ const WAITING_NOTICES: usize = 8_192;
 /// Most notices that are looked up with one question.
 const NOTICES_AT_ONCE: usize = 256;
 
+/// How often it is looked whether all that waits is sent.
+const LOOK: Duration = Duration::from_millis(5);
+
 /// Takes in rounds and notices for the other nodes.
 pub struct Outgoing {
     links: Arc<Links>,
+    /// Rounds and notices that are not handed to the links yet.
+    unsent: Arc<AtomicUsize>,
     lanes: Vec<mpsc::Sender<Applied>>,
     notices: mpsc::Sender<Notice>,
 }
@@ -34,6 +41,7 @@ pub struct Outgoing {
 /// The other ends, for [`Waiting::run`].
 pub struct Waiting {
     links: Arc<Links>,
+    unsent: Arc<AtomicUsize>,
     registry: Arc<Registry>,
     lanes: Vec<mpsc::Receiver<Applied>>,
     notices: mpsc::Receiver<Notice>,
@@ -44,8 +52,20 @@ impl Outgoing {
     pub fn new(links: Arc<Links>, registry: Arc<Registry>) -> (Arc<Outgoing>, Waiting) {
         let (lanes, waiting) = (0..LANES).map(|_| mpsc::channel(WAITING_ROUNDS)).unzip();
         let (notices, waiting_notices) = mpsc::channel(WAITING_NOTICES);
-        let waiting = Waiting { links: links.clone(), registry, lanes: waiting, notices: waiting_notices };
-        (Arc::new(Outgoing { links, lanes, notices }), waiting)
+        let unsent = Arc::new(AtomicUsize::new(0));
+        let waiting =
+            Waiting { links: links.clone(), unsent: unsent.clone(), registry, lanes: waiting, notices: waiting_notices };
+        (Arc::new(Outgoing { links, unsent, lanes, notices }), waiting)
+    }
+
+    /// Waits until the links have everything that was taken in, at most as long as `patience`. Says whether they have.
+    pub async fn all_sent(&self, patience: Duration) -> bool {
+        let sent = async {
+            while self.unsent.load(Ordering::Acquire) > 0 {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(patience, sent).await.is_ok()
     }
 
     /// Hands on a round to the nodes that need something of it.
@@ -53,7 +73,9 @@ impl Outgoing {
         if !self.links.any_for_sending() {
             return;
         }
+        self.unsent.fetch_add(1, Ordering::AcqRel);
         if self.lanes[round.partition as usize % LANES].try_send(round).is_err() {
+            self.unsent.fetch_sub(1, Ordering::AcqRel);
             self.links.all_missed();
         }
     }
@@ -68,7 +90,9 @@ impl Elsewhere for Outgoing {
         if ephemeral && self.notices.capacity() < WAITING_NOTICES / 2 {
             return;
         }
+        self.unsent.fetch_add(1, Ordering::AcqRel);
         if self.notices.try_send(notice).is_err() {
+            self.unsent.fetch_sub(1, Ordering::AcqRel);
             self.links.all_missed();
         }
     }
@@ -77,16 +101,17 @@ impl Elsewhere for Outgoing {
 impl Waiting {
     /// Looks up and sends until [`Outgoing`] is dropped and all is sent.
     pub async fn run(self) {
-        let Waiting { links, registry, lanes, mut notices } = self;
+        let Waiting { links, unsent, registry, lanes, mut notices } = self;
         let mut tasks = JoinSet::new();
         for mut lane in lanes {
-            let (links, registry) = (links.clone(), registry.clone());
+            let (links, unsent, registry) = (links.clone(), unsent.clone(), registry.clone());
             tasks.spawn(async move {
                 let mut rounds = Vec::new();
                 while lane.recv_many(&mut rounds, ROUNDS_AT_ONCE).await > 0 {
                     let places = registry.places(&routing::concerned(&rounds)).await;
                     for round in rounds.drain(..) {
                         send_round(&links.for_sending(), &round, &places);
+                        unsent.fetch_sub(1, Ordering::AcqRel);
                     }
                 }
             });
@@ -97,6 +122,7 @@ impl Waiting {
                 let places = registry.places(&told(&waiting)).await;
                 for notice in waiting.drain(..) {
                     send_notice(&links.for_sending(), notice, &places);
+                    unsent.fetch_sub(1, Ordering::AcqRel);
                 }
             }
         });
@@ -158,5 +184,94 @@ impl Delivery for FleetDelivery {
     fn deliver(&self, round: Applied) {
         self.outgoing.round(round.clone());
         self.here.deliver(round);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use banter_model::{ConversationId, GroupId, Refusal};
+    use banter_store::cluster::{NodeIncarnation, NodeProfile, Role, Roles};
+    use banter_store::embedded::cluster::EmbeddedCluster;
+    use banter_store::embedded::sessions::EmbeddedSessions;
+    use banter_store::sessions::{SessionsError, ShardCount};
+    use banter_store::{Cluster, Origin, Sessions};
+
+    use super::*;
+    use crate::delivery::NodeKey;
+    use crate::metrics::Metrics;
+    use crate::worker::delivery::Outcome;
+
+    /// A registry that takes its time.
+    struct Slow(EmbeddedSessions);
+
+    #[async_trait]
+    impl Sessions for Slow {
+        async fn announce(&self, at: NodeIncarnation) -> Result<(), SessionsError> {
+            self.0.announce(at).await
+        }
+
+        async fn update(&self, at: NodeIncarnation, here: &[UserId], gone: &[UserId]) -> Result<Vec<ShardCount>, SessionsError> {
+            self.0.update(at, here, gone).await
+        }
+
+        async fn gateways(&self, users: &[UserId]) -> Result<Vec<(UserId, NodeIncarnation)>, SessionsError> {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            self.0.gateways(users).await
+        }
+
+        async fn counts(&self, at: NodeIncarnation) -> Result<Vec<ShardCount>, SessionsError> {
+            self.0.counts(at).await
+        }
+
+        async fn registered(&self, at: NodeIncarnation, shard: u32) -> Result<Vec<UserId>, SessionsError> {
+            self.0.registered(at, shard).await
+        }
+
+        async fn nodes(&self) -> Result<Vec<NodeIncarnation>, SessionsError> {
+            self.0.nodes().await
+        }
+
+        async fn sweep(&self, dead: NodeIncarnation, limit: usize) -> Result<Vec<UserId>, SessionsError> {
+            self.0.sweep(dead, limit).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_node_that_stops_waits_until_all_is_looked_up() {
+        let cluster = EmbeddedCluster::new();
+        let profile = |role| NodeProfile {
+            roles: Roles::from_iter([role]),
+            client_url: String::new(),
+            // Nobody listens there.
+            internal_address: "127.0.0.1:1".to_owned(),
+            region: String::new(),
+            coordinates: None,
+            capacity: 1,
+        };
+        let own: Arc<dyn Cluster> = Arc::new(cluster.join(profile(Role::Worker)).unwrap());
+        let gateway = cluster.join(profile(Role::Gateway)).unwrap();
+        let links = Links::new(own.clone(), NodeKey::new(&[1; 32]), None, Arc::new(Metrics::default()));
+        links.follow(&own.members().borrow().clone());
+        let registry = Arc::new(Registry { sessions: Arc::new(Slow(EmbeddedSessions::new())), cluster: own });
+        let (outgoing, waiting) = Outgoing::new(links.clone(), registry);
+        // An answer for a session there.
+        let outcome = |session| Outcome {
+            origin: Origin { gateway: gateway.node().number, session },
+            sender: UserId(1),
+            conversation: ConversationId::Group(GroupId(7)),
+            tag: None,
+            weight: 1,
+            answer: Err(Refusal::NotAMember.into()),
+            news: None,
+        };
+        let sending = tokio::spawn(waiting.run());
+        for number in 0..100 {
+            outgoing.round(Applied { partition: 3, stored_up_to: None, outcomes: vec![outcome(number)] });
+        }
+        assert!(!outgoing.all_sent(Duration::ZERO).await);
+        assert!(outgoing.all_sent(Duration::from_secs(60)).await);
+        assert_eq!(links.for_sending()[0].parcels_waiting(), 100);
+        sending.abort();
     }
 }

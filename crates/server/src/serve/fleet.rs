@@ -59,7 +59,7 @@ impl Fleet {
 
     /// Begins everything that runs beside the roles. What is left at the end is for [`Ending`].
     pub(super) fn begin(self, node: &Arc<Node>, gateway: &Arc<Gateway>, background: &mut JoinSet<()>) -> Ending {
-        let Fleet { links, waiting, key, tls, listener, .. } = self;
+        let Fleet { outgoing, links, waiting, key, tls, listener, .. } = self;
         let incoming = Incoming::new(gateway.clone(), node.notices.clone(), node.cluster.clone());
         // Before anything is sent: the members that are known have their links.
         links.follow(&node.cluster.members().borrow().clone());
@@ -72,21 +72,24 @@ impl Fleet {
         let watched = node.clone();
         background.spawn(async move { readiness::watch(&watched).await });
         let sending = tokio::spawn(waiting.run());
-        Ending { links, sending }
+        Ending { outgoing, links, sending }
     }
 }
 
 /// What is to be ended when nothing more is to be sent.
 pub(super) struct Ending {
+    outgoing: Arc<Outgoing>,
     links: Arc<Links>,
     sending: tokio::task::JoinHandle<()>,
 }
 
 impl Ending {
-    /// Waits until what waits is looked up, says farewell to the other nodes, within `patience`.
+    /// Waits until what waits is looked up, then says farewell to the other nodes; each within `patience`.
     pub(super) async fn finish(self, patience: Duration) {
-        // Nothing comes any more; what waits is looked up within moments.
-        tokio::time::sleep(Duration::from_millis(100).min(patience)).await;
+        if !self.outgoing.all_sent(patience).await {
+            // Else the farewell would say that they have everything.
+            self.links.all_missed();
+        }
         self.links.end(patience).await;
         self.sending.abort();
     }

@@ -71,14 +71,15 @@ impl Worker {
     }
 
     /// Writes to the feed what the round up to `position` made, which is stored. Waits for room, for as long as the partition is ours:
-    /// if it is not any more, its next worker writes it.
-    pub(super) async fn write_on(&mut self, position: u64, facts: &[Fact]) {
-        let Some(Feeding { writer, .. }) = &mut self.feed else { return };
+    /// if it is not any more, its next worker writes it, and `false` is said: then nothing after it may be written either.
+    pub(super) async fn write_on(&mut self, position: u64, facts: &[Fact]) -> bool {
+        let Some(Feeding { writer, .. }) = &mut self.feed else { return true };
         while !writer.try_append(position, facts) {
             if !self.reader.wait(ROOM_PAUSE).await {
-                return;
+                return false;
             }
         }
+        true
     }
 
     /// Gives the feed a moment to get where the worker is, and notes that: its successor has nothing to repeat then.
@@ -114,5 +115,103 @@ impl Worker {
         }
         round.repeated.extend(facts.into_iter().rev());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use banter_model::{Action, Command, DeviceId, EventId, UserId};
+    use banter_store::data_folder::DataFolder;
+    use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions};
+    use banter_store::{History, Origin, PartitionReader};
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::worker::delivery::{Applied, Delivery};
+
+    /// Gives one command after the other, of a partition that is another's by now.
+    struct Lost(Vec<(u64, Envelope)>);
+
+    #[async_trait]
+    impl PartitionReader for Lost {
+        fn partition(&self) -> u32 {
+            0
+        }
+
+        async fn next_batch(&mut self, _: usize) -> Option<Vec<(u64, Envelope)>> {
+            (!self.0.is_empty()).then(|| vec![self.0.remove(0)])
+        }
+
+        fn replays(&self) -> bool {
+            true
+        }
+
+        async fn wait(&mut self, _: Duration) -> bool {
+            false
+        }
+    }
+
+    /// Has no room the first time.
+    #[derive(Default)]
+    struct Full {
+        refused: bool,
+        taken: Arc<Mutex<Vec<u64>>>,
+    }
+
+    #[async_trait]
+    impl FeedWriter for Full {
+        fn try_append(&mut self, position: u64, _: &[Fact]) -> bool {
+            if std::mem::replace(&mut self.refused, true) {
+                self.taken.lock().push(position);
+                return true;
+            }
+            false
+        }
+
+        fn kept_up_to(&self) -> u64 {
+            self.taken.lock().last().copied().unwrap_or_default()
+        }
+
+        async fn kept_beyond(&mut self, _: u64) {
+            std::future::pending().await
+        }
+
+        async fn settle(&mut self, _: Duration) {}
+    }
+
+    struct Nobody;
+
+    impl Delivery for Nobody {
+        fn deliver(&self, _: Applied) {}
+    }
+
+    /// Its successor begins where the history says, and would never write what was left out before.
+    #[tokio::test]
+    async fn nothing_is_written_on_after_what_could_not_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = Arc::new(DataFolder::open(folder.path()).unwrap());
+        let history = Arc::new(EmbeddedHistory::open(data, HistoryOptions::default()).unwrap());
+        let (ada, bob) = (UserId(1), UserId(2));
+        let command = |position| Command {
+            conversation: ConversationId::direct(ada, bob).unwrap(),
+            sender: ada,
+            device: DeviceId(10),
+            tag: None,
+            id: EventId(position),
+            action: Action::Send { text: "hello".to_owned(), reply_to: None, mentions: Vec::new() },
+        };
+        let origin = Origin { gateway: 0, session: 1 };
+        let commands = [1, 2].map(|position| (position, Envelope { command: command(position), origin, objection: None }));
+        let feed = Full::default();
+        let taken = feed.taken.clone();
+        let worker =
+            Worker::new(Box::new(Lost(commands.into())), history.clone(), Arc::new(Nobody), Arc::new(Metrics::default()));
+        worker.followed_by(Box::new(feed)).run().await;
+        assert!(taken.lock().is_empty());
+        assert_eq!(history.position(0).await.unwrap(), 0);
     }
 }

@@ -158,10 +158,11 @@ impl Worker {
         let mut pause = FIRST_PAUSE;
         while !rest.is_empty() {
             match self.try_round(rest).await {
-                Ok(taken) => {
+                Ok(Some(taken)) => {
                     rest = &rest[taken..];
                     pause = FIRST_PAUSE;
                 }
+                Ok(None) => return false,
                 Err(interruption) => {
                     tracing::warn!(partition = self.reader.partition(), %interruption, "a round is tried again");
                     self.metrics.rounds_repeated.inc();
@@ -178,8 +179,9 @@ impl Worker {
         true
     }
 
-    /// One round of the first of `commands`. Says how many it took.
-    async fn try_round(&mut self, commands: &[(u64, Envelope)]) -> Result<usize, Interruption> {
+    /// One round of the first of `commands`. Says how many it took; `None` if they are stored, but the partition became another's before they
+    /// were in the feed.
+    async fn try_round(&mut self, commands: &[(u64, Envelope)]) -> Result<Option<usize>, Interruption> {
         let mut round = Round::new(self.reader.partition());
         self.load_all(&mut round, commands).await?;
         let mut taken = 0;
@@ -209,8 +211,7 @@ impl Worker {
             feed.noted = noted;
         }
         self.finish(partition, position, conversations, outcomes);
-        self.write_on(position, &facts).await;
-        Ok(taken)
+        Ok(self.write_on(position, &facts).await.then_some(taken))
     }
 
     /// What is to be done when a round is stored: `conversations` are kept, and everybody is told.

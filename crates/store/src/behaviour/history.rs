@@ -41,7 +41,9 @@ pub async fn all(history: Arc<dyn History>, seed: u64) {
 /// Runs those that a history has to pass besides, whose commands come from a queue that replays them.
 pub async fn replays(history: &dyn History, seed: u64) {
     eprintln!("history behaviour in replays, BANTER_SEED={seed}");
-    replays::what_is_further_stays(history, &mut Random::new(seed)).await;
+    let mut random = Random::new(seed);
+    replays::what_is_further_stays(history, &mut random).await;
+    replays::an_event_that_came_to_nothing_leaves_nothing(history, &mut random).await;
 }
 
 /// A group of its own.

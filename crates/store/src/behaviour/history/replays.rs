@@ -1,6 +1,6 @@
 //! What a history does besides, of which batches come again, late, and from two workers at once.
 
-use banter_model::{Conversation, ConversationId, Head, Membership, Roster, UserId};
+use banter_model::{Conversation, ConversationId, Event, Head, Membership, Roster, Tag, UserId};
 
 use super::{batch, group, head, message, row, user};
 use crate::behaviour::Random;
@@ -82,4 +82,20 @@ pub(super) async fn what_is_further_stays(history: &dyn History, random: &mut Ra
     next.is_stored(history, partition, id, user).await;
     history.commit(up_to(furthest + 1).batch(partition, id, user)).await.unwrap();
     next.is_stored(history, partition, id, user).await;
+}
+
+/// An event whose head was never written is nothing. When the queue is lost with its command, the log goes on with another one in its
+/// place, of which nothing may be of the first.
+pub(super) async fn an_event_that_came_to_nothing_leaves_nothing(history: &dyn History, random: &mut Random) {
+    let id = group(random);
+    let HistoryBatch { partition, position, .. } = batch(random);
+    let dead = Event { tag: Some(Tag::new(7).unwrap()), ..message(1, "came to nothing") };
+    let events = vec![row(id, position, dead)];
+    history.commit(HistoryBatch { partition, position, events, ..HistoryBatch::default() }).await.unwrap();
+    let next = (1 << 48) + position;
+    let event = Event { tag: None, ..message(1, "is there") };
+    let (events, heads) = (vec![row(id, next, event.clone())], vec![(id, Head { position: next, ..head(1) })]);
+    history.commit(HistoryBatch { partition, position: next, events, heads, ..HistoryBatch::default() }).await.unwrap();
+    assert_eq!(history.event_at(id, 1).await.unwrap().map(|stored| stored.event), Some(event.clone()));
+    assert_eq!(history.events(id, 1, 1, Order::OldestFirst, PageSize::LARGEST).await.unwrap(), [event]);
 }
