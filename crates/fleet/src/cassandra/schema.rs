@@ -2,7 +2,7 @@
 //!
 //! | table | partition | row | holds |
 //! |---|---|---|---|
-//! | events | conversation, bucket (`seq >> 10`) | seq | the event; the body in the encoding of [`super::row`] |
+//! | events | conversation, bucket (`seq >> 10`) | seq | the event; the body in the encoding of [`super::row`], the tag 0 if it has none |
 //! | conversations | conversation | 0 | end of the log, head, roster and redo list |
 //! | conversations | conversation | user | how far this user has got: registers that only grow |
 //! | memberships | user | conversation | what the user may see |
