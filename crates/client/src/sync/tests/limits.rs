@@ -142,6 +142,8 @@ pub fn gaps_are_closed_however_many_ranges_there_are() {
         welcome(&mut device);
         let mut summary = summary_with_latest(5_001, 5_000);
         summary.read = Marker { seq: 5_000, ordinal: 5_000 };
+        // What came before is history.
+        summary.joined_seq = 5_000;
         let sync = |summary| Input::Frame(ServerFrame::Sync { conversations: vec![summary], point: "p2".into(), more: None });
         device.handle(0, sync(summary));
         for number in 1..=ranges {
