@@ -57,8 +57,8 @@ async fn few_posts_of_a_session_wait_for_each_other() {
     let frame_rate = FrameRate { per_second: 1, burst: 1 };
     let scene = Scene::set_with(Settings { frame_rate, ..Settings::default() }).await;
     let polling = Polling::open(&scene.world, &scene.ada).await;
-    let pings = json!(vec![json!({"type": "ping"}); 60]);
-    let posts = (0..5).map(|_| Box::pin(polling.post(pings.clone())));
+    let frames = json!(vec![json!({"type": "typing", "conversation": scene.talk}); 60]);
+    let posts = (0..5).map(|_| Box::pin(polling.post(frames.clone())));
     // The first takes a minute, and three wait for it.
     let (first, ..) = select_all(posts).await;
     assert_eq!(first.refusal(), (503, "busy"));
