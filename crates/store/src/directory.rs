@@ -82,8 +82,8 @@ pub trait Directory: Send + Sync + 'static {
     async fn unblock(&self, user: UserId, other: UserId) -> Result<bool, DirectoryError>;
     /// Whom `user` blocks, by handle.
     async fn blocks(&self, user: UserId) -> Result<Vec<User>, DirectoryError>;
-    /// What decides whether `from` may reach each of `to` (write, see presence); those that do not exist are left out. At
-    /// most 200.
+    /// What decides whether `from` may reach each of `to` (write, see presence); those that do not exist are left out. `from` may be among
+    /// them: no friend of themselves. At most 200.
     async fn relations(&self, from: UserId, to: &[UserId]) -> Result<Vec<Relation>, DirectoryError>;
 
     // Presence and groups.

@@ -178,6 +178,10 @@ pub struct PageSize {
     pub bytes: usize,
 }
 
+/// A page of at most so many events costs little more than one of them: where the history is in this process, it is read without another
+/// thread.
+pub const FEW_EVENTS: usize = 8;
+
 impl PageSize {
     /// The largest page there is.
     pub const LARGEST: PageSize = PageSize { events: banter_model::limits::PAGE_EVENTS, bytes: banter_model::limits::PAGE_BYTES };

@@ -105,10 +105,9 @@ impl Relations {
         for part in unknown.chunks(USERS_PER_QUESTION) {
             let users: Vec<_> = part.iter().map(|(user, ..)| *user).collect();
             let older = part.iter().all(|(.., older)| older.is_some());
-            // The settings are the same for whoever asks.
-            let asked =
-                async { Ok((self.directory.relations(users[0], &users[1..]).await?, self.directory.settings(users[0]).await?)) };
-            let (relations, first) = match self.ask(older, asked).await {
+            // The settings are the same for whoever asks, the first of them about themselves too.
+            let asked = async { self.directory.relations(users[0], &users).await };
+            let relations = match self.ask(older, asked).await {
                 Ok(answer) => answer,
                 Err(_) if older => {
                     showing.extend(part.iter().filter(|(.., older)| *older == Some(true)).map(|(user, ..)| *user));
@@ -117,9 +116,8 @@ impl Relations {
                 Err(error) => return Err(error),
             };
             for (user, counters, _) in part {
-                let relation = relations.iter().find(|relation| relation.user == *user).map(|relation| relation.settings);
-                let settings = if *user == users[0] { first } else { relation };
-                let value = settings.is_some_and(|settings| settings.read_receipts);
+                let relation = relations.iter().find(|relation| relation.user == *user);
+                let value = relation.is_some_and(|relation| relation.settings.read_receipts);
                 self.receipts.insert(*user, Remembered { value, at: Instant::now(), counters: *counters });
                 if value {
                     showing.push(*user);

@@ -5,7 +5,7 @@ use banter_model::{ConversationId, Event, EventBody, Millis, UserId};
 use banter_protocol::limits::{LATEST_BYTES, LATEST_EVENTS, PREVIEW_CHARACTERS};
 use banter_protocol::sync::{Group, GroupMember, Peer, Preview};
 use banter_protocol::{ConversationSummary, Event as WireEvent};
-use banter_store::history::{Order, PageSize, Progress};
+use banter_store::history::{FEW_EVENTS, Order, PageSize, Progress};
 use banter_store::{History, StoreError};
 
 use super::ReadingError;
@@ -82,14 +82,27 @@ pub(super) async fn summary_of(
 /// The latest events that the user sees, from about the time `since` on: a device that was in sync then lacks no more. One that lacks
 /// more notices, and asks for it.
 pub(super) async fn latest(node: &Node, view: &View, since: Millis) -> Result<Vec<WireEvent>, ReadingError> {
-    let size = PageSize { events: LATEST_EVENTS, bytes: LATEST_BYTES };
-    let Some((first, last)) = view.membership.visible_ranges(view.head.seq).next_back() else { return Ok(Vec::new()) };
-    let first = first.max((last + 1).saturating_sub(LATEST_EVENTS as u64));
-    let mut events = node.history.events(view.conversation, first, last, Order::NewestFirst, size).await?;
-    events.truncate(events.iter().take_while(|event| event.at >= since).count());
-    // A store gives at least one event, whatever its size.
-    if events.iter().map(|event| event.body.text_bytes()).sum::<usize>() > LATEST_BYTES {
-        return Ok(Vec::new());
+    let Some((first, mut last)) = view.membership.visible_ranges(view.head.seq).next_back() else { return Ok(Vec::new()) };
+    let lowest = first.max((last + 1).saturating_sub(LATEST_EVENTS as u64));
+    let mut events: Vec<Event> = Vec::new();
+    let mut room = LATEST_BYTES;
+    // Most devices lack few.
+    let mut count = FEW_EVENTS;
+    while lowest <= last {
+        let first = lowest.max((last + 1).saturating_sub(count as u64));
+        let size = PageSize { events: count, bytes: room };
+        let found = node.history.events(view.conversation, first, last, Order::NewestFirst, size).await?;
+        let before = events.len();
+        for event in found.into_iter().take_while(|event| event.at >= since) {
+            // A store gives at least one event, whatever its size.
+            let Some(left) = room.checked_sub(event.body.text_bytes()) else { break };
+            room = left;
+            events.push(event);
+        }
+        if (events.len() - before) as u64 != last + 1 - first {
+            break;
+        }
+        (last, count) = (first - 1, LATEST_EVENTS - events.len());
     }
     events.reverse();
     Ok(events.into_iter().map(|event| view.membership.as_seen(event).into()).collect())

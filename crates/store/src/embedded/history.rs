@@ -44,7 +44,7 @@ use self::row::{Position, Register};
 use self::tables::{Table, Tables, unreadable};
 use crate::StoreError;
 use crate::data_folder::DataFolder;
-use crate::history::{Advance, History, HistoryBatch, Listed, Order, PageSize, Progress};
+use crate::history::{Advance, FEW_EVENTS, History, HistoryBatch, Listed, Order, PageSize, Progress};
 
 pub use committer::WriteState;
 pub use counters::HistoryCounters;
@@ -54,8 +54,10 @@ pub use feed::EmbeddedFeed;
 
 /// Version of the rows' layout that is written, and the newest that is understood.
 pub const FORMAT: u32 = 2;
-/// Rows that are read one after the other on the calling task; more go to another thread.
-const FEW: usize = 8;
+/// Rows that are read one after the other on the calling task; more go to another thread, which costs as much as several of them.
+const FEW: usize = FEW_EVENTS;
+/// Rows next to each other, of nothing but a key, that are read on the calling task: a block holds hundreds of them.
+const FEW_KEYS: usize = 128;
 
 /// How the history uses memory and disk.
 #[derive(Debug, Clone)]
@@ -351,7 +353,12 @@ impl History for EmbeddedHistory {
         if first > last {
             return Ok(Vec::new());
         }
-        self.scan(move |tables, snapshot| page::read(&tables.events, snapshot, id, first..=last, order, size)).await
+        let read =
+            move |tables: &Tables, snapshot: &Snapshot| page::read(&tables.events, snapshot, id, first..=last, order, size);
+        if size.events <= FEW {
+            return read(&self.tables, &self.tables.db.snapshot());
+        }
+        self.scan(read).await
     }
 
     async fn membership(&self, user: UserId, id: ConversationId) -> Result<Option<Membership>, StoreError> {
@@ -409,11 +416,14 @@ impl History for EmbeddedHistory {
 
     async fn mentions(&self, user: UserId, id: ConversationId, after: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
         let Some(first) = after.checked_add(1) else { return Ok(Vec::new()) };
-        self.scan(move |tables, snapshot| {
+        let read = move |tables: &Tables, snapshot: &Snapshot| {
             let rows = snapshot.range(&tables.mentions, key::mention(user, id, first)..=key::mention(user, id, Seq::MAX));
             rows.take(limit).map(|row| key::seq_of_mention(&row.key().map_err(unreadable)?).ok_or_else(damaged_key)).collect()
-        })
-        .await
+        };
+        if limit <= FEW_KEYS {
+            return read(&self.tables, &self.tables.db.snapshot());
+        }
+        self.scan(read).await
     }
 
     async fn position(&self, partition: u32) -> Result<u64, StoreError> {

@@ -149,6 +149,8 @@ pub async fn relations_tell_users_apart<D: Directory>(directory: Arc<D>) {
         directory.request_friend(pair[0].user, pair[1].user, NOW).await.unwrap();
         directory.accept_friend(pair[1].user, pair[0].user, NOW).await.unwrap();
     }
+    let settings = directory.settings(ada).await.unwrap().unwrap();
+    expected.push(Relation { user: ada, friends: false, blocked_by_them: false, blocked_by_me: false, settings });
     let asked: Vec<UserId> = expected.iter().map(|relation| relation.user).chain([UserId(fresh())]).collect();
     let mut relations = directory.relations(ada, &asked).await.unwrap();
     relations.sort_by_key(|relation| relation.user);
