@@ -7,6 +7,7 @@ pub mod markers;
 pub mod page;
 pub mod points;
 pub mod progress;
+mod receipt_questions;
 pub mod receipts;
 pub mod recent;
 pub mod relations;

@@ -100,7 +100,7 @@ pub trait Directory: Send + Sync + 'static {
 pub const REMOVED_DEVICES_KEPT_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The directory did not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DirectoryError {
     /// The handle belongs to somebody.
     #[error("the handle is taken")]

@@ -13,6 +13,8 @@ use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use tokio::time::timeout;
 
+use super::receipt_questions::ReceiptQuestions;
+
 /// Most pairs of users, and most users, that are remembered.
 const REMEMBERED: usize = 50_000;
 /// The longest that something is remembered: how long another node's change may take to be seen here.
@@ -32,6 +34,7 @@ const COUNTERS: usize = 4_096;
 /// counts theirs up: so it works in both directions, and an answer that was under way at that moment is not kept.
 pub struct Relations {
     directory: Arc<dyn Directory>,
+    questions: ReceiptQuestions,
     pairs: Cache<(UserId, UserId), Remembered<Option<Relation>>>,
     receipts: Cache<UserId, Remembered<bool>>,
     counters: Box<[AtomicU64]>,
@@ -53,6 +56,7 @@ impl Relations {
     /// A memory in front of `directory`.
     pub fn new(directory: Arc<dyn Directory>) -> Self {
         Relations {
+            questions: ReceiptQuestions::new(directory.clone()),
             directory,
             pairs: Cache::new(REMEMBERED),
             receipts: Cache::new(REMEMBERED),
@@ -105,10 +109,8 @@ impl Relations {
         for part in unknown.chunks(USERS_PER_QUESTION) {
             let users: Vec<_> = part.iter().map(|(user, ..)| *user).collect();
             let older = part.iter().all(|(.., older)| older.is_some());
-            // The settings are the same for whoever asks, the first of them about themselves too.
-            let asked = async { self.directory.relations(users[0], &users).await };
-            let relations = match self.ask(older, asked).await {
-                Ok(answer) => answer,
+            let found = match self.ask(older, self.questions.showing(&users)).await {
+                Ok(found) => found,
                 Err(_) if older => {
                     showing.extend(part.iter().filter(|(.., older)| *older == Some(true)).map(|(user, ..)| *user));
                     continue;
@@ -116,8 +118,7 @@ impl Relations {
                 Err(error) => return Err(error),
             };
             for (user, counters, _) in part {
-                let relation = relations.iter().find(|relation| relation.user == *user);
-                let value = relation.is_some_and(|relation| relation.settings.read_receipts);
+                let value = found.contains(user);
                 self.receipts.insert(*user, Remembered { value, at: Instant::now(), counters: *counters });
                 if value {
                     showing.push(*user);
