@@ -39,6 +39,8 @@ test('what is written offline is delivered later, also when the page was closed 
   await expect(ada.page.getByText('You are offline. What you write is sent when you are back.')).toBeVisible();
   await ada.write('offline, first');
   await ada.write('offline, second');
+  // A page that goes before that is stored has it in the composer again.
+  await expect(ada.message('offline, second')).toContainText('Sending');
   await ada.page.reload();
   await expect(ada.message('online')).toBeVisible();
   await expect(ada.message('offline, second')).toContainText('Sending');
