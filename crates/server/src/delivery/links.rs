@@ -128,6 +128,7 @@ impl Drop for Links {
 
 #[cfg(test)]
 mod tests {
+    use banter_store::behaviour::cluster::profile;
     use banter_store::cluster::{NodeProfile, Roles};
     use banter_store::embedded::cluster::EmbeddedCluster;
 
@@ -136,15 +137,8 @@ mod tests {
     #[tokio::test]
     async fn links_follow_the_members() {
         let cluster = EmbeddedCluster::new();
-        let profile = |role| NodeProfile {
-            roles: Roles::from_iter([role]),
-            client_url: String::new(),
-            // Nobody listens there.
-            internal_address: "127.0.0.1:1".to_owned(),
-            region: String::new(),
-            coordinates: None,
-            capacity: 1,
-        };
+        // Nobody listens there.
+        let profile = |role| NodeProfile { roles: Roles::from_iter([role]), ..profile("127.0.0.1:1") };
         let own: Arc<dyn Cluster> = Arc::new(cluster.join(profile(Role::Gateway)).unwrap());
         let _worker = cluster.join(profile(Role::Worker)).unwrap();
         let gateway = cluster.join(profile(Role::Gateway)).unwrap();

@@ -191,6 +191,7 @@ impl Delivery for FleetDelivery {
 mod tests {
     use async_trait::async_trait;
     use banter_model::{ConversationId, GroupId, Refusal};
+    use banter_store::behaviour::cluster::profile;
     use banter_store::cluster::{NodeIncarnation, NodeProfile, Role, Roles};
     use banter_store::embedded::cluster::EmbeddedCluster;
     use banter_store::embedded::sessions::EmbeddedSessions;
@@ -240,15 +241,8 @@ mod tests {
     #[tokio::test]
     async fn a_node_that_stops_waits_until_all_is_looked_up() {
         let cluster = EmbeddedCluster::new();
-        let profile = |role| NodeProfile {
-            roles: Roles::from_iter([role]),
-            client_url: String::new(),
-            // Nobody listens there.
-            internal_address: "127.0.0.1:1".to_owned(),
-            region: String::new(),
-            coordinates: None,
-            capacity: 1,
-        };
+        // Nobody listens there.
+        let profile = |role| NodeProfile { roles: Roles::from_iter([role]), ..profile("127.0.0.1:1") };
         let own: Arc<dyn Cluster> = Arc::new(cluster.join(profile(Role::Worker)).unwrap());
         let gateway = cluster.join(profile(Role::Gateway)).unwrap();
         let links = Links::new(own.clone(), NodeKey::new(&[1; 32]), None, Arc::new(Metrics::default()));

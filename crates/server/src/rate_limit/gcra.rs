@@ -12,12 +12,17 @@ use banter_model::Millis;
 /// # Errors
 /// How long until it would be let through.
 pub fn step(arrival: u64, now: u64, interval: u64, burst: u32, cost: u32) -> Result<u64, u64> {
-    let next = arrival.max(now).saturating_add(interval.saturating_mul(u64::from(cost)));
+    let next = charged(arrival, now, interval, cost);
     let ahead = next - now;
     match ahead.checked_sub(interval.saturating_mul(u64::from(burst))) {
         None | Some(0) => Ok(next),
         Some(too_far) => Err(too_far),
     }
+}
+
+/// The theoretical arrival time after something that counts for `cost`.
+fn charged(arrival: u64, now: u64, interval: u64, cost: u32) -> u64 {
+    arrival.max(now).saturating_add(interval.saturating_mul(u64::from(cost)))
 }
 
 /// One limit for one thing, such as a session: 8 bytes, without a lock.
@@ -36,7 +41,7 @@ impl Gcra {
         }
         let interval = 1_000_000 / u64::from(rate);
         let now = now.saturating_mul(1_000);
-        let next = |arrival: u64| arrival.max(now).saturating_add(interval.saturating_mul(u64::from(cost)));
+        let next = |arrival| charged(arrival, now, interval, cost);
         let before = self.arrival.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |arrival| Some(next(arrival)));
         let ahead = next(before.unwrap_or_else(|arrival| arrival)) - now;
         ahead.saturating_sub(interval.saturating_mul(u64::from(burst))).div_ceil(1_000)
