@@ -113,8 +113,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let directory = SqlDirectory::open_sqlite(&folder.path().join("people")).await.unwrap();
         let questions = ReceiptQuestions::new(Arc::new(directory));
-        let mut given_up = questions.showing(&[UserId(1)]);
-        assert!((&mut given_up).now_or_never().is_none(), "it is under way");
+        // One that is under way; now and then the answer is there at once.
+        let given_up = loop {
+            let mut question = questions.showing(&[UserId(1)]);
+            if (&mut question).now_or_never().is_none() {
+                break question;
+            }
+        };
         let other = questions.showing(&[UserId(2)]);
         drop(given_up);
         assert!(other.await.unwrap().is_empty());
