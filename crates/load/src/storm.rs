@@ -5,9 +5,11 @@ mod layout;
 mod loading;
 mod pulling;
 mod shared;
+mod world;
 mod writing;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -24,8 +26,9 @@ use serde_json::{Map, Value, json};
 use self::devices::Devices;
 use self::layout::Layout;
 use self::shared::{Seen, Shared, stage};
+use self::world::World;
 use self::writing::{Changes, MOST_MESSAGES};
-use crate::server::{self, Server};
+use crate::server::Server;
 use crate::{Common, crowd, process};
 
 /// Descriptors of one device: its session, and its connection for pages.
@@ -78,6 +81,9 @@ pub struct Storm {
     /// Seconds after which it is over, whoever is not in sync then.
     #[arg(long, default_value_t = 300)]
     patience: u64,
+    /// A folder that keeps what there is before the storm: made there by the first run, and only copied by those after it.
+    #[arg(long)]
+    world: Option<PathBuf>,
 }
 
 /// How long the server is up before the devices gather: more than what it takes for its notes of what happened lately to count.
@@ -91,12 +97,8 @@ impl Storm {
         ensure!(changes.groups <= self.groups && changes.directs <= self.directs, "no more can change than there are");
         ensure!(changes.messages <= MOST_MESSAGES, "at most {MOST_MESSAGES} messages are missed in a conversation");
         let layout = Layout { sessions: self.sessions, groups: self.groups, directs: self.directs, messages: self.messages };
-        let folder = server::new_folder(common)?;
-        let key = server::people(folder.path(), layout.people()).await?;
+        let World { folder, key, loaded, made_in } = world::prepare(common, &layout, self.world.as_deref()).await?;
         let tokens = Arc::new(AccessTokens::new(&key));
-        let begun = Instant::now();
-        let loaded = loading::load(folder.path(), &layout).await?;
-        let loading_time = begun.elapsed();
         let mut server = Server::start_on(common, folder, Vec::new(), key, Some(self.sessions))?;
         let SocketAddr::V4(address) = server.address else { bail!("the server does not listen on IPv4") };
         let empty = process::resident(server.pid())?.0;
@@ -163,7 +165,7 @@ impl Storm {
             "conversations in all": loaded.conversations,
             "memberships in all": loaded.memberships,
             "events before the storm": loaded.events,
-            "made in, s": loading_time.as_secs_f64(),
+            "made or copied in, s": made_in.as_secs_f64(),
             "cut by": if self.kill { "SIGKILL of the server" } else { "reset of all connections" },
             "start of the server at the last, ms": restart.as_secs_f64() * 1_000.0,
             "conversations of each that changed": self.changed_groups + self.changed_directs,

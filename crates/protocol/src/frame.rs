@@ -284,6 +284,8 @@ pub enum ServerFrame {
     },
     /// The answer to `ping`.
     Pong {},
+    /// A frame of this session is being worked on, or waits for its turn: what it asks for comes, and need not be asked for again.
+    Working {},
 }
 
 /// Presence of one user, as far as the asker may know it.

@@ -5,7 +5,7 @@ mod delivery;
 mod encoded_frame;
 mod handshake;
 pub mod hub;
-mod intake;
+pub mod intake;
 mod opening;
 mod polling;
 mod refusing;

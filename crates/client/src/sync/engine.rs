@@ -191,6 +191,7 @@ impl Engine {
                     None => self.sync_refused(now, error),
                 }
             }
+            ServerFrame::Working {} => self.sync_comes(now),
             // The close that follows says the rest.
             ServerFrame::Bye { .. } | ServerFrame::Pong {} => {}
         }

@@ -9,7 +9,8 @@ use super::effect::{Effect, Notification, Window, Write};
 use super::engine::{Engine, Timer};
 use super::state::{ConversationState, Start};
 
-/// An answer that has not come after this long, in milliseconds, is asked for again.
+/// An answer that has not come this long, in milliseconds, after the question or the last sign that the server works on it, is asked for
+/// again.
 const ANSWER_MS: Millis = 30_000;
 
 /// Where the device stands with its questions.
@@ -25,7 +26,10 @@ pub(super) struct Syncing {
     done: bool,
     /// Something came up that the answer under way may not show: ask once more after it.
     again: bool,
+    /// When the answer counts as lost, or what was refused is asked again.
     look_again: Millis,
+    /// The last question was refused for the time being.
+    refused: bool,
 }
 
 impl Syncing {
@@ -44,7 +48,7 @@ impl Syncing {
         self.done && self.chains == 0 && !self.again
     }
 
-    /// When an answer counts as lost.
+    /// When the device asks again, if nothing comes.
     pub fn look_again(&self) -> Millis {
         self.look_again
     }
@@ -57,7 +61,7 @@ impl Syncing {
 
     /// The session ended: nothing is under way any more.
     pub fn stop(&mut self) {
-        (self.chains, self.done, self.again) = (0, false, false);
+        (self.chains, self.done, self.again, self.refused) = (0, false, false, false);
     }
 }
 
@@ -70,7 +74,7 @@ impl Engine {
         }
         syncing.chains += 1;
         syncing.again = false;
-        syncing.look_again = now + ANSWER_MS;
+        (syncing.look_again, syncing.refused) = (now + ANSWER_MS, false);
         let since = syncing.since.clone();
         self.timers.insert((self.syncing.look_again, Timer::Sync));
         self.effect(Effect::Send(ClientFrame::Sync(SyncQuestion { since, more: None })));
@@ -188,7 +192,16 @@ impl Engine {
             self.syncing.since = None;
         }
         self.syncing.look_again = now + error.retry_after.unwrap_or(1).clamp(1, 60) * 1_000;
+        self.syncing.refused = true;
         self.timers.insert((self.syncing.look_again, Timer::Sync));
+    }
+
+    /// The server works on what it was asked: the answer is not lost, however long it takes.
+    pub(super) fn sync_comes(&mut self, now: Millis) {
+        if self.syncing.chains > 0 && !self.syncing.refused {
+            self.syncing.look_again = now + ANSWER_MS;
+            self.timers.insert((self.syncing.look_again, Timer::Sync));
+        }
     }
 
     pub(super) fn sync_overdue(&mut self, now: Millis) {

@@ -27,7 +27,7 @@ use crate::wire;
 const TURN: Duration = Duration::from_millis(10);
 /// Bytes read at once.
 const READ_BYTES: usize = 256 << 10;
-/// An answer to a sync question that has not come after this long is asked for again, as the Rust client does.
+/// An answer to a sync question that has not come this long after the last sign of it is asked for again, as the Rust client does.
 const ANSWER: Duration = Duration::from_secs(30);
 /// Devices come back to a server that went down after a random time up to this, as the Rust client does.
 const GOING_AWAY: Duration = Duration::from_secs(3);
@@ -358,6 +358,7 @@ impl Devices {
                 self.set_alarm(index, ANSWER);
             }
             (b"sync", State::Syncing) => self.synced(index, json)?,
+            (b"working", State::Syncing) => self.set_alarm(index, ANSWER),
             (b"error", State::Syncing) => {
                 let Refusal { code, retry_after } = serde_json::from_slice(json)?;
                 self.seen.retries.count(format!("sync: {code}"));

@@ -6,12 +6,13 @@
 
 use banter_model::limits::GROUP_MEMBERS;
 use banter_model::{ConversationId, GroupId, Seq, UserId};
+use serde::{Deserialize, Serialize};
 
 /// Users in a group, besides its owner.
 const USERS_IN_GROUP: u64 = GROUP_MEMBERS as u64 - 1;
 
 /// The conversations.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Layout {
     /// Users, each with a session: those with the ids from 1 to this.
     pub sessions: u64,

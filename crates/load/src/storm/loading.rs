@@ -16,6 +16,7 @@ use banter_store::data_folder::DataFolder;
 use banter_store::embedded::history::{EmbeddedHistory, HistoryOptions};
 use banter_store::history::{EventRow, MembershipRow, RosterRow};
 use banter_store::{History, HistoryBatch};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -29,6 +30,7 @@ const UNDER_WAY: usize = 64;
 const AGO: Millis = 3_600_000;
 
 /// What was made.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Loaded {
     /// How far the partitions are.
     pub positions: Vec<u64>,

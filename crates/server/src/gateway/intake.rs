@@ -21,8 +21,9 @@ use crate::gateway::refusing::Asked;
 use crate::gateway::session::Session;
 use crate::worker::Failure;
 
-/// How often a device is told that its session stands, while the server works on a frame of it. Devices wait about 10 s for any sign.
-const STILL_THERE: Duration = Duration::from_secs(2);
+/// How often a device is told that a frame of it is being worked on. Devices that hear nothing ask after 5 s whether anybody is there, and
+/// wait 5 s for the answer. No oftener than that needs: in a storm a hundred thousand wait at the same time.
+const STILL_THERE: Duration = Duration::from_secs(4);
 
 /// What a session waits for before it takes its next frame.
 pub type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -176,14 +177,18 @@ impl Gateway {
         }))
     }
 
-    /// Does `work`. While it lasts the session takes no frame, pings neither: so that the device does not take this server for
-    /// dead when it is an engine that is slow, it is told now and then that somebody is there.
+    /// Does `work`. While it lasts the session takes no frame, pings neither: so that the device neither takes this server for dead nor
+    /// its question for lost when it only has to wait, it is told now and then that somebody is at it; and what it says meanwhile, unread,
+    /// counts as said.
     pub(super) async fn still_there<T>(&self, session: &Session, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         loop {
             match tokio::time::timeout(STILL_THERE, work.as_mut()).await {
                 Ok(done) => return done,
-                Err(_) => self.give(session, &ServerFrame::Pong {}),
+                Err(_) => {
+                    session.hear(self.seconds());
+                    self.give(session, &ServerFrame::Working {});
+                }
             }
         }
     }

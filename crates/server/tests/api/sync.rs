@@ -1,16 +1,19 @@
 //! Sync points and listings.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use banter_model::{Action, ConversationId, DeviceId, EventId, GroupId, UserId};
 use banter_protocol::frame::SyncQuestion;
 use banter_protocol::{ConversationSummary, ErrorBody, ServerFrame};
+use banter_server::conversations::listing::LISTINGS_AT_ONCE;
 use banter_server::conversations::sync;
 use banter_server::conversations::sync_point::SyncPoint;
+use banter_server::gateway::intake::Taken;
 use banter_store::{Envelope, Origin};
 use serde_json::json;
 
-use crate::support::{Person, World, direct};
+use crate::support::{Person, World, direct, frames};
 
 struct Answer {
     conversations: Vec<ConversationSummary>,
@@ -135,6 +138,25 @@ async fn a_point_from_the_future_of_a_restored_history_asks_for_everything() {
     world.say(&bob, talk, "hello").await;
     let ahead = SyncPoint { at: u64::MAX, positions: vec![1_000; 4] }.encode();
     assert_eq!(changed(&world, &ada, &ahead).await, [talk]);
+}
+
+/// While a question waits for its turn, the session is not read: its device is told that the answer comes, and is not taken for silent.
+#[tokio::test]
+async fn a_question_that_waits_for_its_turn_is_not_silence() {
+    let world = World::start().await;
+    let ada = world.sign_up("ada").await;
+    let session = world.session(&ada);
+    let others = world.node.listings.acquire_many(LISTINGS_AT_ONCE as u32).await.unwrap();
+    let Taken::Waiting(answer) = world.gateway.take(&session, br#"{"type":"sync"}"#) else { panic!("it was not asked") };
+    let answer = tokio::spawn(answer);
+    while !session.has_frames() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(frames(&session), [json!({"type": "working"})]);
+    assert!(session.heard() > 0, "heard of last when it was made, at second 0");
+    drop(others);
+    answer.await.unwrap();
+    assert_eq!(frames(&session).last().unwrap()["type"], "sync");
 }
 
 /// 1,100 conversations come in three parts, each once, over the API too; and the point is the one from before the first part.

@@ -1,5 +1,6 @@
 //! The engine against a small server that keeps the same rules as the real one, and against everything that can go wrong between.
 
+mod asking;
 mod device;
 mod limits;
 mod model_vectors;

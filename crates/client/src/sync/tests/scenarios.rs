@@ -365,21 +365,6 @@ pub fn a_marker_sent_shortly_before_device_and_server_died_is_sent_by_the_next_r
 }
 
 #[test]
-pub fn the_point_is_kept_only_after_the_last_part() {
-    let mut device = Device::new(1, 10, true);
-    welcome(&mut device);
-    device.handle(0, Input::Frame(ServerFrame::Resync {}));
-    device.handle(0, Input::Frame(ServerFrame::Sync { conversations: vec![], point: "p2".into(), more: Some("m".into()) }));
-    assert_eq!(device.disk.point.as_deref(), Some("p1"));
-    let Some(ClientFrame::Sync(question)) = device.to_send.last() else { panic!("asked for the rest") };
-    assert_eq!((question.since.as_deref(), question.more.as_deref()), (Some("p1"), Some("m")));
-    assert!(!device.engine.is_synced());
-    device.handle(0, Input::Frame(ServerFrame::Sync { conversations: vec![], point: "p2".into(), more: None }));
-    assert_eq!(device.disk.point.as_deref(), Some("p2"));
-    assert!(device.engine.is_synced());
-}
-
-#[test]
 pub fn typing_ends_by_itself_or_with_a_message() {
     let mut device = Device::new(1, 10, true);
     welcome(&mut device);

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::recording::{Record, record};
-use super::{limits, model_vectors, scenarios, simulation};
+use super::{asking, limits, model_vectors, scenarios, simulation};
 
 /// Seeds that between them bring far-behind pulls, kills, refusals and group changes; and how many steps of each.
 const SIMULATIONS: [(u64, u64); 4] = [(1, 400), (5, 400), (12, 400), (2_117_043, 400)];
@@ -77,7 +77,8 @@ fn vectors_of_scenarios() {
             "a_marker_sent_shortly_before_device_and_server_died_is_sent_by_the_next_run",
             scenarios::a_marker_sent_shortly_before_device_and_server_died_is_sent_by_the_next_run,
         ),
-        ("the_point_is_kept_only_after_the_last_part", scenarios::the_point_is_kept_only_after_the_last_part),
+        ("the_point_is_kept_only_after_the_last_part", asking::the_point_is_kept_only_after_the_last_part),
+        ("an_answer_that_is_worked_on_is_not_asked_for_again", asking::an_answer_that_is_worked_on_is_not_asked_for_again),
         ("typing_ends_by_itself_or_with_a_message", scenarios::typing_ends_by_itself_or_with_a_message),
         (
             "at_most_32_tags_of_a_conversation_and_224_commands_are_in_flight",

@@ -265,6 +265,8 @@ export class Engine {
         }
         return syncing.syncRefused(this, now, error);
       }
+      case "working":
+        return syncing.syncComes(this, now);
       // `bye`: the close that follows says the rest. `pong`, and what a newer server may send: nothing.
       default:
         return;

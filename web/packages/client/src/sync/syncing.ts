@@ -7,7 +7,10 @@ import { takePage, wantPull } from "./pulling.js";
 import type { Start } from "./state.js";
 import { lookUpStale, makeReady, rewind } from "./writing.js";
 
-/** An answer that has not come after this long, in milliseconds, is asked for again. */
+/**
+ * An answer that has not come this long, in milliseconds, after the question or the last sign that the server works on it, is asked for
+ * again.
+ */
 const ANSWER_MS = 30_000;
 
 /** Where the device stands with its questions. */
@@ -20,8 +23,10 @@ export class Syncing {
   done = false;
   /** Something came up that the answer under way may not show: ask once more after it. */
   again = false;
-  /** When an answer counts as lost. */
+  /** When the answer counts as lost, or what was refused is asked again. */
   lookAgain = 0;
+  /** The last question was refused for the time being. */
+  refused = false;
 
   /** A device that stored this `point` last; `null` before the first sync. */
   constructor(public point: string | null) {}
@@ -34,12 +39,13 @@ export class Syncing {
   /** The session began with `resume`, which asked. */
   begin(now: number): void {
     [this.chains, this.done, this.again, this.lookAgain] = [1, false, false, now + ANSWER_MS];
+    this.refused = false;
     this.since = this.point;
   }
 
   /** The session ended: nothing is under way any more. */
   stop(): void {
-    [this.chains, this.done, this.again] = [0, false, false];
+    [this.chains, this.done, this.again, this.refused] = [0, false, false, false];
   }
 }
 
@@ -53,7 +59,7 @@ function ask(engine: Engine, now: number): void {
   if (syncing.chains === 0) syncing.since = syncing.point;
   syncing.chains += 1;
   syncing.again = false;
-  syncing.lookAgain = now + ANSWER_MS;
+  [syncing.lookAgain, syncing.refused] = [now + ANSWER_MS, false];
   engine.setTimer(syncing.lookAgain, "sync");
   engine.send(question(syncing.since));
 }
@@ -140,6 +146,15 @@ export function syncRefused(engine: Engine, now: number, error: ErrorBody): void
   // The server does not know the sync point: ask for everything.
   if (error.retry_after === undefined && error.code === "invalid_parameter") syncing.since = null;
   syncing.lookAgain = now + Math.min(Math.max(error.retry_after ?? 1, 1), 60) * 1_000;
+  syncing.refused = true;
+  engine.setTimer(syncing.lookAgain, "sync");
+}
+
+/** The server works on what it was asked: the answer is not lost, however long it takes. */
+export function syncComes(engine: Engine, now: number): void {
+  const { syncing } = engine;
+  if (syncing.chains === 0 || syncing.refused) return;
+  syncing.lookAgain = now + ANSWER_MS;
   engine.setTimer(syncing.lookAgain, "sync");
 }
 
