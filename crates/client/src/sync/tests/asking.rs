@@ -3,6 +3,7 @@
 use banter_protocol::{ClientFrame, ServerFrame};
 
 use super::device::Device;
+use super::limits::error;
 use super::scenarios::welcome;
 use crate::sync::Input;
 
@@ -22,6 +23,27 @@ pub fn the_point_is_kept_only_after_the_last_part() {
 }
 
 #[test]
+pub fn a_sync_answer_that_does_not_come_is_asked_for_again_and_an_unknown_point_is_dropped() {
+    let mut device = Device::new(1, 10, true);
+    welcome(&mut device);
+    device.to_send.clear();
+    device.handle(100, Input::Frame(ServerFrame::Resync {}));
+    device.handle(30_099, Input::Tick);
+    assert_eq!(device.to_send.len(), 1);
+    device.handle(30_100, Input::Tick);
+    assert_eq!(device.to_send.len(), 2);
+    device.handle(30_200, error("invalid_parameter", None, None));
+    device.handle(31_200, Input::Tick);
+    let Some(ClientFrame::Sync(question)) = device.to_send.last() else { panic!("asked again") };
+    assert_eq!((device.to_send.len(), question.since.as_deref()), (3, None));
+    device.handle(31_300, error("busy", None, Some(5)));
+    device.handle(36_299, Input::Tick);
+    assert_eq!(device.to_send.len(), 3);
+    device.handle(36_300, Input::Tick);
+    assert_eq!(device.to_send.len(), 4);
+}
+
+#[test]
 pub fn an_answer_that_is_worked_on_is_not_asked_for_again() {
     let mut device = Device::new(1, 10, true);
     welcome(&mut device);
@@ -35,9 +57,7 @@ pub fn an_answer_that_is_worked_on_is_not_asked_for_again() {
     device.handle(55_000, Input::Tick);
     assert_eq!(asked(&device), 2, "it is lost");
     // What is refused for now comes when the server said, whatever else it works on.
-    let (code, message) = ("storage_unavailable".to_owned(), "later".to_owned());
-    let later = ServerFrame::Error { code, message, tag: None, conversation: None, retry_after: Some(5) };
-    device.handle(56_000, Input::Frame(later));
+    device.handle(56_000, error("storage_unavailable", None, Some(5)));
     device.handle(57_000, Input::Frame(ServerFrame::Working {}));
     device.handle(61_000, Input::Tick);
     assert_eq!(asked(&device), 3);

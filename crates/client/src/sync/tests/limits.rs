@@ -14,7 +14,7 @@ fn sent(device: &mut Device, tag: u64, seq: u64, mentions: Vec<Mention>) {
     device.handle(0, Input::Frame(ServerFrame::Sent { tag, conversation: DIRECT, seq, ordinal: seq, id, at: seq, mentions }));
 }
 
-fn error(code: &str, tag: Option<u64>, retry_after: Option<u64>) -> Input {
+pub fn error(code: &str, tag: Option<u64>, retry_after: Option<u64>) -> Input {
     let conversation = tag.map(|_| DIRECT);
     Input::Frame(ServerFrame::Error { code: code.into(), message: "m".into(), tag, conversation, retry_after })
 }
@@ -161,27 +161,6 @@ pub fn gaps_are_closed_however_many_ranges_there_are() {
         assert!(device.engine.is_synced());
         assert_eq!(device.told[&DIRECT], (5_001..=6_000).collect::<Vec<_>>());
     }
-}
-
-#[test]
-pub fn a_sync_answer_that_does_not_come_is_asked_for_again_and_an_unknown_point_is_dropped() {
-    let mut device = Device::new(1, 10, true);
-    welcome(&mut device);
-    device.to_send.clear();
-    device.handle(100, Input::Frame(ServerFrame::Resync {}));
-    device.handle(30_099, Input::Tick);
-    assert_eq!(device.to_send.len(), 1);
-    device.handle(30_100, Input::Tick);
-    assert_eq!(device.to_send.len(), 2);
-    device.handle(30_200, error("invalid_parameter", None, None));
-    device.handle(31_200, Input::Tick);
-    let Some(ClientFrame::Sync(question)) = device.to_send.last() else { panic!("asked again") };
-    assert_eq!((device.to_send.len(), question.since.as_deref()), (3, None));
-    device.handle(31_300, error("busy", None, Some(5)));
-    device.handle(36_299, Input::Tick);
-    assert_eq!(device.to_send.len(), 3);
-    device.handle(36_300, Input::Tick);
-    assert_eq!(device.to_send.len(), 4);
 }
 
 #[test]

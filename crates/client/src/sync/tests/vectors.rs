@@ -39,7 +39,7 @@ fn lines(name: &str, records: Vec<Record>) -> String {
 
 #[test]
 fn vectors_of_scenarios() {
-    let all: [(&str, fn()); 27] = [
+    let all: [(&str, fn()); 28] = [
         ("far_behind_the_newest_comes_first_and_is_told_last", scenarios::far_behind_the_newest_comes_first_and_is_told_last),
         (
             "events_that_come_with_a_summary_are_taken_if_they_go_on_from_what_is_there",
@@ -95,7 +95,7 @@ fn vectors_of_scenarios() {
         ("gaps_are_closed_however_many_ranges_there_are", limits::gaps_are_closed_however_many_ranges_there_are),
         (
             "a_sync_answer_that_does_not_come_is_asked_for_again_and_an_unknown_point_is_dropped",
-            limits::a_sync_answer_that_does_not_come_is_asked_for_again_and_an_unknown_point_is_dropped,
+            asking::a_sync_answer_that_does_not_come_is_asked_for_again_and_an_unknown_point_is_dropped,
         ),
         (
             "presence_typing_and_account_are_told_and_forgotten_with_the_session",
