@@ -201,9 +201,14 @@ impl Tables {
     }
 }
 
-/// Rows of little size.
+/// Rows of little size. Their indexes and filters are in parts of 4 KiB, so that a look-up of a row that is not in memory reads one of
+/// each. Whole they take half a megabyte to two for each table, and with hundreds of MiB of rows a cache that is smaller reads them
+/// again and again.
 fn small() -> KeyspaceCreateOptions {
-    KeyspaceCreateOptions::default().max_memtable_size(NEVER)
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(NEVER)
+        .index_block_partitioning_policy(PartitioningPolicy::all(true))
+        .filter_block_partitioning_policy(PartitioningPolicy::all(true))
 }
 
 /// Was the keyspace of the feed made, as far as the history says?
