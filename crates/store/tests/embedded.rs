@@ -11,6 +11,8 @@ mod durability;
 mod feed;
 #[path = "embedded/full_disk.rs"]
 mod full_disk;
+#[path = "embedded/members.rs"]
+mod members;
 #[path = "embedded/pages.rs"]
 mod pages;
 #[path = "embedded/torn.rs"]
