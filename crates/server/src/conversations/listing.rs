@@ -10,7 +10,7 @@ use banter_store::history::{Listed, Progress};
 use futures_util::StreamExt;
 
 use super::ReadingError;
-use super::summary::{group, latest, progress_of, summary_of};
+use super::summary::{Since, group, latest, progress_of, summary_of};
 use super::sync_point::SyncPoint;
 use super::view::View;
 use crate::at_once::in_order;
@@ -134,7 +134,8 @@ async fn changed(
         if head.position <= known && !moved(&progress) && !peer.as_ref().is_some_and(moved) {
             return Ok(None);
         }
-        happened_since = (head.position > known).then_some(since.at);
+        let after = || Since { at: since.at.saturating_sub(SLACK_MS), first: node.points.first_since(id, partition, known) };
+        happened_since = (head.position > known).then(after);
         // Who is not a member any more has kept a title, and is to know that they are told no members.
         roster_stayed = membership.is_current() && node.points.roster_stayed(id, partition, known, head.position);
     }
@@ -143,7 +144,7 @@ async fn changed(
     let group = if roster_stayed { None } else { group(node, &view).await? };
     let mut summary = summary_of(node, &view, progress, peer, group).await?;
     if let Some(since) = happened_since {
-        summary.latest = latest(node, &view, since.saturating_sub(SLACK_MS)).await?;
+        summary.latest = latest(node, &view, since).await?;
     }
     Ok(Some(summary))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use banter_model::{ConversationId, Millis, UserId};
+use banter_model::{ConversationId, Millis, Seq, UserId};
 use banter_store::{History, StoreError};
 use tokio::sync::Mutex;
 
@@ -78,6 +78,14 @@ impl Points {
         match self {
             Points::Applied(recent) => recent.roster_stayed(conversation, partition, since, head),
             Points::Stored(_) => false,
+        }
+    }
+
+    /// See [`Recent::first_since`].
+    pub fn first_since(&self, conversation: ConversationId, partition: u32, since: u64) -> Option<Seq> {
+        match self {
+            Points::Applied(recent) => recent.first_since(conversation, partition, since),
+            Points::Stored(_) => None,
         }
     }
 

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use banter_model::{ConversationId, Millis, UserId};
+use banter_model::{ConversationId, Millis, Seq, UserId};
 use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 
@@ -54,6 +54,8 @@ struct Noted {
     members: Arc<[UserId]>,
     /// The position up to which the last change of its title or members was noted; 0 when none was in this generation.
     roster_changed: u64,
+    /// The first event of the generation; 0 when that is not known.
+    first: Seq,
 }
 
 /// An event, as far as it concerns this.
@@ -66,6 +68,8 @@ pub struct Happened {
     pub gone: Option<UserId>,
     /// Did it change a group's title or members?
     pub roster_changed: bool,
+    /// Its place in the log, or that of the first of several; 0 when that is not known.
+    pub first: Seq,
 }
 
 impl Recent {
@@ -89,12 +93,14 @@ impl Recent {
     pub fn note(&self, partition: u32, position: u64, happened: impl Iterator<Item = Happened>, now: Millis) {
         // Under one lock: a generation begins either before all of it, or after its position.
         let generations = self.generations.read();
-        for Happened { conversation, members, gone, roster_changed } in happened {
+        for Happened { conversation, members, gone, roster_changed, first } in happened {
             let noted = {
                 let mut shard = self.shard(&generations.current.members, conversation).lock();
-                let changed =
-                    if roster_changed { position } else { shard.get(&conversation).map_or(0, |noted| noted.roster_changed) };
-                let before = shard.insert(conversation, Noted { members: members.clone(), roster_changed: changed });
+                let before = shard.get(&conversation);
+                let changed = if roster_changed { position } else { before.map_or(0, |noted| noted.roster_changed) };
+                // One that is told again after a crash may be older than what was noted.
+                let first = before.map_or(first, |noted| noted.first.min(first));
+                let before = shard.insert(conversation, Noted { members: members.clone(), roster_changed: changed, first });
                 if before.is_none() {
                     generations.current.entries.fetch_add(1, Ordering::Relaxed);
                 }
@@ -157,6 +163,21 @@ impl Recent {
         previous.floor.positions.get(partition).is_some_and(|floor| *floor <= since) && stayed(current) && stayed(previous)
     }
 
+    /// An event of `conversation` before which nothing happened in it after the position `since` of its partition: all before that one
+    /// was stored by then. `None` when that is not known (any more).
+    pub fn first_since(&self, conversation: ConversationId, partition: u32, since: u64) -> Option<Seq> {
+        let Generations { current, previous } = &*self.generations.read();
+        let first = |generation: &Generation| {
+            let shard = self.shard(&generation.members, conversation).lock();
+            shard.get(&conversation).map(|noted| noted.first)
+        };
+        let known =
+            |generation: &Generation| generation.floor.positions.get(partition as usize).is_some_and(|floor| *floor <= since);
+        // What the newer generation has goes on from what the older one has.
+        let newer = known(current).then(|| first(current)).flatten();
+        newer.or_else(|| known(previous).then(|| first(previous).or_else(|| first(current))).flatten())
+    }
+
     fn touch(&self, generation: &Generation, user: UserId, conversation: ConversationId) {
         let mut shard = self.shard(&generation.users, user).lock();
         let conversations = shard.entry(user).or_default();
@@ -217,7 +238,7 @@ mod tests {
     }
 
     fn happened(number: u64, members: &Arc<[UserId]>) -> Happened {
-        Happened { conversation: group(number), members: members.clone(), gone: None, roster_changed: false }
+        Happened { conversation: group(number), members: members.clone(), gone: None, roster_changed: false, first: 0 }
     }
 
     fn members(users: &[u64]) -> Arc<[UserId]> {
@@ -285,6 +306,28 @@ mod tests {
         recent.note(1, 14, [happened(5, &pair), happened(6, &pair)].into_iter(), 400);
         assert!(!stayed(12, 14), "from before what is noted");
         assert!(stayed(13, 14));
+    }
+
+    #[test]
+    fn where_the_events_after_a_point_begin() {
+        let recent = Recent::with_room(&[7, 7], 0, 6);
+        let pair = members(&[1, 2]);
+        let note =
+            |position, number, first| recent.note(1, position, [Happened { first, ..happened(number, &pair) }].into_iter(), 1);
+        let first = |since| recent.first_since(group(4), 1, since);
+        assert_eq!(first(7), None, "nothing is noted, though something may be stored");
+        note(9, 4, 21);
+        note(10, 4, 22);
+        // Told again.
+        note(10, 4, 20);
+        assert_eq!((first(7), first(9), first(6)), (Some(20), Some(20), None));
+        // A generation later.
+        note(12, 5, 1);
+        note(13, 4, 23);
+        assert_eq!((first(7), first(12)), (Some(20), Some(23)));
+        note(14, 6, 1);
+        note(15, 5, 2);
+        assert_eq!((first(11), first(12), first(14)), (None, Some(23), Some(23)));
     }
 
     #[test]

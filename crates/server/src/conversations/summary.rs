@@ -1,7 +1,7 @@
 //! One conversation of a user's, as it stands.
 
 use banter_model::marker::read_up_to;
-use banter_model::{ConversationId, Event, EventBody, Millis, UserId};
+use banter_model::{ConversationId, Event, EventBody, Millis, Seq, UserId};
 use banter_protocol::limits::{LATEST_BYTES, LATEST_EVENTS, PREVIEW_CHARACTERS};
 use banter_protocol::sync::{Group, GroupMember, Peer, Preview};
 use banter_protocol::{ConversationSummary, Event as WireEvent};
@@ -79,11 +79,20 @@ pub(super) async fn summary_of(
     })
 }
 
-/// The latest events that the user sees, from about the time `since` on: a device that was in sync then lacks no more. One that lacks
-/// more notices, and asks for it.
-pub(super) async fn latest(node: &Node, view: &View, since: Millis) -> Result<Vec<WireEvent>, ReadingError> {
+/// Since when a device may lack events.
+pub(super) struct Since {
+    /// From about this time on.
+    pub at: Millis,
+    /// None before this one, if that is known.
+    pub first: Option<Seq>,
+}
+
+/// The latest events that the user sees, from `since` on: a device that was in sync then lacks no more. One that lacks more notices,
+/// and asks for it.
+pub(super) async fn latest(node: &Node, view: &View, since: Since) -> Result<Vec<WireEvent>, ReadingError> {
     let Some((first, mut last)) = view.membership.visible_ranges(view.head.seq).next_back() else { return Ok(Vec::new()) };
-    let lowest = first.max((last + 1).saturating_sub(LATEST_EVENTS as u64));
+    // Older ones are not even looked at: they are seldom in memory.
+    let lowest = first.max((last + 1).saturating_sub(LATEST_EVENTS as u64)).max(since.first.unwrap_or(0));
     let mut events: Vec<Event> = Vec::new();
     let mut room = LATEST_BYTES;
     // Most devices lack few.
@@ -93,7 +102,7 @@ pub(super) async fn latest(node: &Node, view: &View, since: Millis) -> Result<Ve
         let size = PageSize { events: count, bytes: room };
         let found = node.history.events(view.conversation, first, last, Order::NewestFirst, size).await?;
         let before = events.len();
-        for event in found.into_iter().take_while(|event| event.at >= since) {
+        for event in found.into_iter().take_while(|event| event.at >= since.at) {
             // A store gives at least one event, whatever its size.
             let Some(left) = room.checked_sub(event.body.text_bytes()) else { break };
             room = left;

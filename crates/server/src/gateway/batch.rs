@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use banter_model::{ConversationId, UserId};
+use banter_model::{ConversationId, Seq, UserId};
 
 use crate::conversations::recent::Happened;
 use crate::gateway::EncodedFrame;
@@ -25,6 +25,8 @@ pub struct Batch {
     gone: Option<UserId>,
     /// Did title or members of the group change?
     roster_changed: bool,
+    /// The place of the first of the news; 0 while it is not known.
+    first: Seq,
     /// In order of the log.
     pub entries: Vec<Entry>,
 }
@@ -70,6 +72,7 @@ impl Batch {
         let mut batches: Vec<Batch> = Vec::new();
         let mut latest: HashMap<ConversationId, usize> = HashMap::new();
         for mut outcome in round {
+            let seq = outcome.answer.as_ref().map_or(0, |stored| stored.seq);
             let reply = reply(&mut outcome);
             let Outcome { sender, conversation, news, .. } = outcome;
             let (frame, members, gone, roster_changed) = match news {
@@ -79,13 +82,16 @@ impl Batch {
             let entry = Entry { sender, news: frame, reply };
             match latest.get(&conversation).and_then(|number| batches.get_mut(*number)) {
                 Some(batch) if gone.is_none() && batch.takes(members.as_ref()) => {
+                    if batch.members.is_none() && members.is_some() {
+                        batch.first = seq;
+                    }
                     batch.members = batch.members.take().or(members);
                     batch.roster_changed |= roster_changed;
                     batch.entries.push(entry);
                 }
                 _ => {
                     latest.insert(conversation, batches.len());
-                    batches.push(Batch { conversation, members, gone, roster_changed, entries: vec![entry] });
+                    batches.push(Batch { conversation, members, gone, roster_changed, first: seq, entries: vec![entry] });
                 }
             }
         }
@@ -104,7 +110,8 @@ impl Batch {
     /// That something happened in the conversation, if there are news.
     pub fn happened(&self) -> Option<Happened> {
         let members = self.members.clone()?;
-        Some(Happened { conversation: self.conversation, members, gone: self.gone, roster_changed: self.roster_changed })
+        let Batch { conversation, gone, roster_changed, first, .. } = *self;
+        Some(Happened { conversation, members, gone, roster_changed, first })
     }
 
     /// Everybody for whom there is something, each once.
