@@ -8,10 +8,11 @@ mod shared;
 mod world;
 mod writing;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -81,12 +82,16 @@ pub struct Storm {
     /// Seconds after which it is over, whoever is not in sync then.
     #[arg(long, default_value_t = 300)]
     patience: u64,
+    /// How many storms, one after the other: the figures are those of the last. Before the first, the server's caches are empty.
+    #[arg(long, default_value_t = 1)]
+    rounds: u64,
     /// A folder that keeps what there is before the storm: made there by the first run, and only copied by those after it.
     #[arg(long)]
     world: Option<PathBuf>,
 }
 
-/// How long the server is up before the devices gather: more than what it takes for its notes of what happened lately to count.
+/// How long the server is up before the devices gather, and how long they stay before the next storm: more than what it takes for its
+/// notes of what happened lately to count.
 const UP_FOR: Duration = Duration::from_secs(35);
 
 impl Storm {
@@ -110,7 +115,9 @@ impl Storm {
             address,
             tokens: tokens.clone(),
             layout: layout.clone(),
-            point: OnceLock::new(),
+            point: Mutex::default(),
+            next_point: Mutex::default(),
+            written: AtomicU64::new(0),
             missed: changes.per_user(),
             at_once: (self.at_once / shares.len()).max(1),
             stage: AtomicU8::new(stage::GATHER),
@@ -126,37 +133,19 @@ impl Storm {
         let gathering = self.wait(&shared, &mut threads, GATHERING).await?;
         ensure!(gathering.all, "only {} of {} sessions came", gathering.done, self.sessions);
         tokio::time::sleep(Duration::from_secs(self.settle)).await;
-        let steady = process::resident(server.pid())?.0;
-
         // What the server would have answered just now: nothing was written since the history was made.
-        let point = SyncPoint { at: clock::now(), positions: loaded.positions.clone() };
-        shared.point.get_or_init(|| point.encode());
-        shared.done.store(0, Ordering::Release);
-        if self.kill {
-            server.kill_and_start(common, Some(self.sessions))?;
+        *shared.next_point.lock() = SyncPoint { at: clock::now(), positions: loaded.positions.clone() }.encode();
+        let mut round = self.round(common, &mut server, &shared, &mut threads, changes).await?;
+        for number in 1..self.rounds {
+            ensure!(round.storm.all, "only {} of {} sessions are in sync", round.storm.done, self.sessions);
+            tokio::time::sleep(UP_FOR).await;
+            shared.written.store(number * changes.messages, Ordering::Release);
+            round = self.round(common, &mut server, &shared, &mut threads, changes).await?;
         }
-        shared.stage.store(stage::CUT, Ordering::Release);
-        ensure!(self.wait(&shared, &mut threads, GATHERING).await?.all, "the sessions are not cut");
-        let restart = server.start_time;
-        let stored = writing::write(address, &tokens, &layout, changes).await?;
-        tokio::time::sleep(Duration::from_secs(self.settle)).await;
-        let before = process::resident(server.pid())?.0;
-
-        shared.done.store(0, Ordering::Release);
-        let peak = Peak::begin(server.pid());
-        let tcp = process::tcp_counters()?;
-        let cpu = (process::cpu_seconds(server.pid())?, process::cpu_seconds(std::process::id())?);
-        *shared.returned.lock() = Some(Instant::now());
-        shared.stage.store(stage::RETURN, Ordering::Release);
-        let storm = self.wait(&shared, &mut threads, Duration::from_secs(self.patience)).await?;
-        let cpu_after = (process::cpu_seconds(server.pid())?, process::cpu_seconds(std::process::id())?);
-        let peak = peak.end();
-        let tcp_after = process::tcp_counters()?;
-        let tcp = |name: &str| tcp_after.get(name).copied().unwrap_or(0) - tcp.get(name).copied().unwrap_or(0);
-        tokio::time::sleep(Duration::from_secs(self.settle)).await;
-        let after = process::resident(server.pid())?.0;
         shared.stage.store(stage::OVER, Ordering::Release);
         let seen = join(&mut threads)?;
+        let Round { storm, stored, restart, steady, before, peak, after, cpu, tcp } = round;
+        let tcp = |name: &str| tcp.get(name).copied().unwrap_or(0);
         let seconds = storm.time.as_secs_f64();
         let figures = json!({
             "sessions": self.sessions,
@@ -190,9 +179,9 @@ impl Storm {
             "server, peak in the storm, MiB": peak as f64 / MIB,
             "server, after it, MiB": after as f64 / MIB,
             "peak over steady": peak as f64 / steady.max(1) as f64,
-            "processors used by the server": (cpu_after.0 - cpu.0) / seconds,
-            "processors used by the generator": (cpu_after.1 - cpu.1) / seconds,
-            "processor time of the server per session, ms": (cpu_after.0 - cpu.0) * 1_000.0 / self.sessions as f64,
+            "processors used by the server": cpu.0 / seconds,
+            "processors used by the generator": cpu.1 / seconds,
+            "processor time of the server per session, ms": cpu.0 * 1_000.0 / self.sessions as f64,
             "what it needed": json!({
                 "threads of the generator, each with its own descriptor table": thread_count,
                 "descriptors of a table (RLIMIT_NOFILE), for the generator": (self.sessions * DESCRIPTORS).div_ceil(thread_count as u64) + 500,
@@ -205,6 +194,46 @@ impl Storm {
             Value::Object(figures) => Ok(figures),
             _ => Ok(Map::new()),
         }
+    }
+
+    /// Cuts all devices, writes what they miss, and lets them come back.
+    async fn round(
+        &self,
+        common: &Common,
+        server: &mut Server,
+        shared: &Shared,
+        threads: &mut Vec<JoinHandle<Result<Seen>>>,
+        changes: Changes,
+    ) -> Result<Round> {
+        let steady = process::resident(server.pid())?.0;
+        let point = std::mem::take(&mut *shared.next_point.lock());
+        *shared.point.lock() = point;
+        shared.done.store(0, Ordering::Release);
+        if self.kill {
+            server.kill_and_start(common, Some(self.sessions))?;
+        }
+        shared.stage.store(stage::CUT, Ordering::Release);
+        ensure!(self.wait(shared, threads, GATHERING).await?.all, "the sessions are not cut");
+        let restart = server.start_time;
+        let written = shared.written.load(Ordering::Acquire);
+        let stored = writing::write(shared.address, &shared.tokens, &shared.layout, changes, written).await?;
+        tokio::time::sleep(Duration::from_secs(self.settle)).await;
+        let before = process::resident(server.pid())?.0;
+
+        shared.done.store(0, Ordering::Release);
+        let peak = Peak::begin(server.pid());
+        let mut tcp = process::tcp_counters()?;
+        let mut cpu = (process::cpu_seconds(server.pid())?, process::cpu_seconds(std::process::id())?);
+        *shared.returned.lock() = Some(Instant::now());
+        shared.stage.store(stage::RETURN, Ordering::Release);
+        let storm = self.wait(shared, threads, Duration::from_secs(self.patience)).await?;
+        cpu = (process::cpu_seconds(server.pid())? - cpu.0, process::cpu_seconds(std::process::id())? - cpu.1);
+        let peak = peak.end();
+        let tcp_before = std::mem::replace(&mut tcp, process::tcp_counters()?);
+        tcp.iter_mut().for_each(|(name, count)| *count -= tcp_before.get(name).copied().unwrap_or(0));
+        tokio::time::sleep(Duration::from_secs(self.settle)).await;
+        let after = process::resident(server.pid())?.0;
+        Ok(Round { storm, stored, restart, steady, before, peak, after, cpu, tcp })
     }
 
     /// Waits until all devices have what the stage is for, at most for `patience`.
@@ -228,6 +257,24 @@ impl Storm {
             tokio::time::sleep(LOOK).await;
         }
     }
+}
+
+/// What one storm came to.
+struct Round {
+    storm: Waited,
+    /// Messages written meanwhile.
+    stored: u64,
+    /// How long the server took to start.
+    restart: Duration,
+    /// Bytes of the server's memory: with all sessions, without them, at most while they came back, and after that.
+    steady: u64,
+    before: u64,
+    peak: u64,
+    after: u64,
+    /// Seconds of processor time while they came back: the server's and the generator's.
+    cpu: (f64, f64),
+    /// What the system counted meanwhile.
+    tcp: BTreeMap<String, u64>,
 }
 
 /// How a wait ended.

@@ -1,11 +1,12 @@
 //! What the threads know, and what they saw.
 
 use std::net::SocketAddrV4;
-use std::sync::atomic::{AtomicU8, AtomicU64};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Instant;
 
 use anyhow::Result;
+use banter_model::{ConversationId, Seq};
 use banter_server::auth::tokens::AccessTokens;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
@@ -30,8 +31,12 @@ pub(super) struct Shared {
     pub address: SocketAddrV4,
     pub tokens: Arc<AccessTokens>,
     pub layout: Layout,
-    /// The sync point that every device has when it is cut.
-    pub point: OnceLock<String>,
+    /// The sync point that every device has when it is cut; empty before any was.
+    pub point: Mutex<String>,
+    /// That of the latest answer: nothing is written while they come.
+    pub next_point: Mutex<String>,
+    /// Messages that were written before in each conversation that changes.
+    pub written: AtomicU64,
     /// New events for each device.
     pub missed: u64,
     /// Connections that one thread opens at the same time while the devices gather.
@@ -45,9 +50,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// The sync point of a device that was cut; empty before any was.
-    pub fn point(&self) -> &str {
-        self.point.get().map_or("", String::as_str)
+    /// The sync point of a device that was cut.
+    pub fn point(&self) -> String {
+        self.point.lock().clone()
+    }
+
+    /// The last event that a device has of a `conversation` that changed.
+    pub fn known(&self, conversation: ConversationId) -> Seq {
+        self.layout.known(conversation) + self.written.load(Ordering::Acquire)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddrV4;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,8 +45,14 @@ impl Changes {
     }
 }
 
-/// Writes all of it. Returns how many messages were stored.
-pub(super) async fn write(address: SocketAddrV4, tokens: &Arc<AccessTokens>, layout: &Layout, changes: Changes) -> Result<u64> {
+/// Writes all of it, after `written` messages that were written in each conversation before. Returns how many messages were stored.
+pub(super) async fn write(
+    address: SocketAddrV4,
+    tokens: &Arc<AccessTokens>,
+    layout: &Layout,
+    changes: Changes,
+    written: u64,
+) -> Result<u64> {
     let mut of_writer: HashMap<UserId, Vec<ConversationId>> = HashMap::new();
     for round in 0..changes.groups {
         for number in 0..layout.groups_in_round() {
@@ -64,7 +71,7 @@ pub(super) async fn write(address: SocketAddrV4, tokens: &Arc<AccessTokens>, lay
         let tokens = tokens.clone();
         writers.spawn(async move {
             let _place = place;
-            one(address, number as u64, &tokens, writer, conversations, changes.messages).await
+            one(address, number as u64, &tokens, writer, conversations, written + 1..=written + changes.messages).await
         });
     }
     let mut stored = 0;
@@ -80,17 +87,18 @@ async fn one(
     tokens: &AccessTokens,
     writer: UserId,
     conversations: Vec<ConversationId>,
-    messages: u64,
+    tags: RangeInclusive<u64>,
 ) -> Result<u64> {
     let (token, _) = tokens.issue(writer, DeviceId(DEVICES + writer.0), clock::now());
     let mut stream = wire::connect(address.into(), number, &token).await?;
     // In every conversation the first message, then in every one the second, and so on.
     let (mut next, count) = (0, conversations.len() as u64);
+    let messages = tags.end() + 1 - tags.start();
     let (mut unanswered, mut stored) = (0, 0);
     let (mut incoming, mut outgoing) = (BytesMut::new(), Vec::new());
     loop {
         while unanswered < UNANSWERED && next < count * messages {
-            send(&mut outgoing, conversations[(next % count) as usize], next / count + 1);
+            send(&mut outgoing, conversations[(next % count) as usize], tags.start() + next / count);
             next += 1;
             unanswered += 1;
         }
