@@ -53,7 +53,7 @@ macro_rules! id {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 if serializer.is_human_readable() {
-                    serializer.collect_str(&self.0)
+                    serializer.serialize_str(itoa::Buffer::new().format(self.0))
                 } else {
                     serializer.serialize_u64(self.0)
                 }

@@ -1,5 +1,7 @@
 //! A frame encoded once, for however many sessions take it.
 
+use std::cell::RefCell;
+
 use banter_protocol::ServerFrame;
 use bytes::Bytes;
 use tungstenite::protocol::frame::FrameHeader;
@@ -7,6 +9,13 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 /// Longest header of an unmasked WebSocket frame, in bytes (RFC 6455 section 5.2).
 const HEADER_BYTES: usize = 10;
+/// Bytes of the buffer that a thread keeps to encode in. Hardly any frame is longer.
+const KEPT_BYTES: usize = 64 << 10;
+
+thread_local! {
+    /// Where this thread encodes: a frame that waits has just the bytes that it needs, and was not moved while it grew.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A server frame as JSON, with the WebSocket header that goes before it. Frames from a server are not masked, so the bytes are the
 /// same for every session; a polling session takes the JSON alone. Cloning shares the bytes.
@@ -19,29 +28,33 @@ pub struct EncodedFrame {
 impl EncodedFrame {
     /// Encodes `frame`.
     pub fn new(frame: &ServerFrame) -> Self {
-        let mut buffer = Vec::with_capacity(256);
-        buffer.extend_from_slice(&[0; HEADER_BYTES]);
-        // Writing to memory cannot fail, and a server frame has no map with keys that are not strings.
-        serde_json::to_writer(&mut buffer, frame).expect("a server frame has a JSON form");
-        Self::with_header(buffer, OpCode::Data(Data::Text))
+        BUFFER.with_borrow_mut(|buffer| {
+            buffer.resize(HEADER_BYTES, 0);
+            // Writing to memory cannot fail, and a server frame has no map with keys that are not strings.
+            serde_json::to_writer(&mut *buffer, frame).expect("a server frame has a JSON form");
+            let encoded = Self::with_header(buffer, OpCode::Data(Data::Text));
+            buffer.clear();
+            buffer.shrink_to(KEPT_BYTES);
+            encoded
+        })
     }
 
     /// A control frame of the WebSocket itself. `payload` is at most 125 bytes.
     pub fn control(control: Control, payload: &[u8]) -> Self {
         let mut buffer = vec![0; HEADER_BYTES];
         buffer.extend_from_slice(payload);
-        Self::with_header(buffer, OpCode::Control(control))
+        Self::with_header(&mut buffer, OpCode::Control(control))
     }
 
     /// `buffer` has [`HEADER_BYTES`] of room before the payload.
-    fn with_header(mut buffer: Vec<u8>, opcode: OpCode) -> Self {
+    fn with_header(buffer: &mut [u8], opcode: OpCode) -> Self {
         let payload = (buffer.len() - HEADER_BYTES) as u64;
         let header = FrameHeader { opcode, ..FrameHeader::default() };
         let length = header.len(payload);
         let start = HEADER_BYTES - length;
         // The slice has just the header's length.
         header.format(payload, &mut &mut buffer[start..HEADER_BYTES]).expect("the header fits");
-        EncodedFrame { bytes: Bytes::from(buffer).slice(start..), header: length as u8 }
+        EncodedFrame { bytes: Bytes::copy_from_slice(&buffer[start..]), header: length as u8 }
     }
 
     /// A frame from another node, as [`EncodedFrame::socket_bytes`] gave it there. The bytes are copied: a frame that waits keeps
