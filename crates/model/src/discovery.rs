@@ -222,7 +222,7 @@ mod tests {
         let mut ranked = rank(&[draining, full, without_room], &at(PARIS), 3);
         ranked.sort_unstable();
         assert_eq!(ranked, [0, 1, 2], "better than nobody: it may be over by the time the client comes");
-        assert_eq!(rank(&[], &at(PARIS), 3), []);
+        assert_eq!(rank(&[], &at(PARIS), 3), [0; 0]);
     }
 
     #[test]
