@@ -549,7 +549,7 @@ code: number,
 /**
  * Why.
  */
-message: string, } | { "type": "pong", };
+message: string, } | { "type": "pong", } | { "type": "working", };
 
 /**
  * Presence of one user, as far as the asker may know it.
