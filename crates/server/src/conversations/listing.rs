@@ -142,9 +142,10 @@ async fn changed(
     let view = View::of(&*node.history, user, id, membership, head).await?;
     // What most of a summary is in a group of a hundred, and hardly ever changes.
     let group = if roster_stayed { None } else { group(node, &view).await? };
-    let mut summary = summary_of(node, &view, progress, peer, group).await?;
-    if let Some(since) = happened_since {
-        summary.latest = latest(node, &view, since).await?;
-    }
+    let latest = match happened_since {
+        Some(since) => latest(node, &view, since).await?,
+        None => Vec::new(),
+    };
+    let summary = summary_of(node, &view, progress, peer, group, latest).await?;
     Ok(Some(summary))
 }

@@ -2,9 +2,9 @@
 
 use banter_model::marker::read_up_to;
 use banter_model::{ConversationId, Event, EventBody, Millis, Seq, UserId};
+use banter_protocol::ConversationSummary;
 use banter_protocol::limits::{LATEST_BYTES, LATEST_EVENTS, PREVIEW_CHARACTERS};
 use banter_protocol::sync::{Group, GroupMember, Peer, Preview};
-use banter_protocol::{ConversationSummary, Event as WireEvent};
 use banter_store::history::{FEW_EVENTS, Order, PageSize, Progress};
 use banter_store::{History, StoreError};
 
@@ -26,7 +26,7 @@ pub async fn summary(node: &Node, user: UserId, conversation: ConversationId) ->
     let view = View::open(&*node.history, user, conversation).await?;
     let (progress, peer) = progress_of(&*node.history, user, conversation).await?;
     let group = group(node, &view).await?;
-    summary_of(node, &view, progress, peer, group).await
+    summary_of(node, &view, progress, peer, group, Vec::new()).await
 }
 
 /// How far `user` has got in a conversation, and for a direct one its other member.
@@ -45,13 +45,14 @@ pub(super) async fn progress_of(
 }
 
 /// The same from what was read already: the user's progress, for a direct conversation the peer's, for a group its title and
-/// members, unless the device has them.
+/// members, unless the device has them, and some of the `latest` events.
 pub(super) async fn summary_of(
     node: &Node,
     view: &View,
     progress: Progress,
     peer_progress: Option<Progress>,
     group: Option<Group>,
+    latest: Vec<Event>,
 ) -> Result<ConversationSummary, ReadingError> {
     let read = view.read(progress.read);
     let peer = async {
@@ -60,7 +61,7 @@ pub(super) async fn summary_of(
             _ => Ok(None),
         }
     };
-    let (peer, mentions, preview) = tokio::try_join!(peer, unread_mentions(node, view, read.seq), preview(node, view))?;
+    let (peer, mentions, preview) = tokio::try_join!(peer, unread_mentions(node, view, read.seq), preview(node, view, &latest))?;
     Ok(ConversationSummary {
         conversation: view.conversation,
         head_seq: view.end.seq,
@@ -75,7 +76,7 @@ pub(super) async fn summary_of(
         preview,
         group,
         peer,
-        latest: Vec::new(),
+        latest: latest.into_iter().map(|event| view.membership.as_seen(event).into()).collect(),
     })
 }
 
@@ -89,7 +90,7 @@ pub(super) struct Since {
 
 /// The latest events that the user sees, from `since` on: a device that was in sync then lacks no more. One that lacks more notices,
 /// and asks for it.
-pub(super) async fn latest(node: &Node, view: &View, since: Since) -> Result<Vec<WireEvent>, ReadingError> {
+pub(super) async fn latest(node: &Node, view: &View, since: Since) -> Result<Vec<Event>, ReadingError> {
     let Some((first, mut last)) = view.membership.visible_ranges(view.head.seq).next_back() else { return Ok(Vec::new()) };
     // Older ones are not even looked at: they are seldom in memory.
     let lowest = first.max((last + 1).saturating_sub(LATEST_EVENTS as u64)).max(since.first.unwrap_or(0));
@@ -114,7 +115,7 @@ pub(super) async fn latest(node: &Node, view: &View, since: Since) -> Result<Vec
         (last, count) = (first - 1, LATEST_EVENTS - events.len());
     }
     events.reverse();
-    Ok(events.into_iter().map(|event| view.membership.as_seen(event).into()).collect())
+    Ok(events)
 }
 
 async fn peer_of(node: &Node, view: &View, peer: UserId, progress: Progress) -> Result<Peer, ReadingError> {
@@ -131,8 +132,8 @@ async fn unread_mentions(node: &Node, view: &View, read: u64) -> Result<u64, Rea
     Ok(mentions.into_iter().filter(|seq| view.membership.sees(*seq)).count() as u64)
 }
 
-/// The last message that the user sees.
-async fn preview(node: &Node, view: &View) -> Result<Option<Preview>, ReadingError> {
+/// The last message that the user sees, perhaps one of the `latest` events.
+async fn preview(node: &Node, view: &View, latest: &[Event]) -> Result<Option<Preview>, ReadingError> {
     let last = view.head.last_message;
     if last == 0 {
         return Ok(None);
@@ -141,11 +142,11 @@ async fn preview(node: &Node, view: &View) -> Result<Option<Preview>, ReadingErr
         if !view.membership.sees(last) {
             return Ok(None);
         }
-        return Ok(node
-            .history
-            .event(view.conversation, last)
-            .await?
-            .and_then(|event| preview_of(view.membership.as_seen(event))));
+        let event = match latest.iter().find(|event| event.seq == last) {
+            Some(event) => Some(event.clone()),
+            None => node.history.event(view.conversation, last).await?,
+        };
+        return Ok(event.and_then(|event| preview_of(view.membership.as_seen(event))));
     }
     // There were messages after the user went out.
     let size = PageSize { events: LOOKED_THROUGH, ..PageSize::LARGEST };
