@@ -164,6 +164,7 @@ impl Storm {
             "time until all are in sync, s": storm.all.then_some(seconds),
             "until the session stood, ms": process::quantiles(&seen.welcomed),
             "until the sync was answered, ms": process::quantiles(&seen.answered),
+            "nothing heard while waiting for the answer, ms": process::quantiles(&seen.silences),
             "until in sync, ms": process::quantiles(&seen.in_sync),
             "devices that pulled another number of events than they missed": seen.wrong,
             "events pulled": seen.events,

@@ -51,6 +51,8 @@ struct Device {
     backoff: Backoff,
     /// The number of its latest alarm: earlier ones are void.
     alarm: u32,
+    /// When the server last said anything.
+    heard: Instant,
     /// Events pulled so far.
     pulled: u64,
     pulling: Option<Box<Pulling>>,
@@ -80,6 +82,7 @@ impl Devices {
             rest: Vec::new(),
             backoff: Backoff::default(),
             alarm: 0,
+            heard: Instant::now(),
             pulled: 0,
             pulling: None,
         };
@@ -302,6 +305,11 @@ impl Devices {
 
     fn since_return(&self) -> u64 {
         let returned = *self.shared.returned.lock();
-        returned.map_or(1, |returned| u64::try_from(returned.elapsed().as_micros()).unwrap_or(u64::MAX).max(1))
+        returned.map_or(1, |returned| micros(returned.elapsed()))
     }
+}
+
+/// In microseconds, one at least: a histogram takes no zero.
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1)
 }

@@ -70,6 +70,8 @@ pub(super) struct Seen {
     pub welcomed: Histogram<u64>,
     /// Until its sync was answered.
     pub answered: Histogram<u64>,
+    /// How long the server said nothing to a device that waited for its answer.
+    pub silences: Histogram<u64>,
     /// What went wrong since the beginning of the storm, each followed by another try.
     pub retries: Tally,
     /// Events that were pulled.
@@ -85,8 +87,19 @@ pub(super) struct Seen {
 impl Seen {
     /// Nothing yet.
     pub fn new() -> Result<Self> {
-        let [in_sync, welcomed, answered] = [Histogram::new(3)?, Histogram::new(3)?, Histogram::new(3)?];
-        Ok(Seen { in_sync, welcomed, answered, retries: Tally::default(), events: 0, pages: 0, sync_bytes: 0, wrong: 0 })
+        let [in_sync, welcomed, answered, silences] =
+            [Histogram::new(3)?, Histogram::new(3)?, Histogram::new(3)?, Histogram::new(3)?];
+        Ok(Seen {
+            in_sync,
+            welcomed,
+            answered,
+            silences,
+            retries: Tally::default(),
+            events: 0,
+            pages: 0,
+            sync_bytes: 0,
+            wrong: 0,
+        })
     }
 
     /// What another thread saw, too.
@@ -94,6 +107,7 @@ impl Seen {
         self.in_sync.add(&other.in_sync)?;
         self.welcomed.add(&other.welcomed)?;
         self.answered.add(&other.answered)?;
+        self.silences.add(&other.silences)?;
         self.retries.add(&other.retries);
         self.events += other.events;
         self.pages += other.pages;

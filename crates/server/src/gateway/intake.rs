@@ -22,8 +22,9 @@ use crate::gateway::session::Session;
 use crate::worker::Failure;
 
 /// How often a device is told that a frame of it is being worked on. Devices that hear nothing ask after 5 s whether anybody is there, and
-/// wait 5 s for the answer. No oftener than that needs: in a storm a hundred thousand wait at the same time.
-const STILL_THERE: Duration = Duration::from_secs(4);
+/// wait 5 s for the answer; a sign may be late when the server has much to do. No oftener than that needs: in a storm a hundred thousand wait
+/// at the same time.
+const STILL_THERE: Duration = Duration::from_secs(3);
 
 /// What a session waits for before it takes its next frame.
 pub type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -1,12 +1,12 @@
 //! What the server says to a device over its session.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use banter_model::{ConversationId, Seq};
 use serde::Deserialize;
 
-use super::{ANSWER, Devices, State, stage};
+use super::{ANSWER, Devices, State, micros, stage};
 use crate::crowd::Frame;
 use crate::storm::pulling::{Gap, Pulling};
 use crate::wire;
@@ -68,7 +68,11 @@ impl Devices {
     }
 
     fn take_json(&mut self, index: usize, json: &[u8]) -> Result<()> {
-        let state = self.devices[index].state;
+        let (state, now) = (self.devices[index].state, Instant::now());
+        let heard = std::mem::replace(&mut self.devices[index].heard, now);
+        if state == State::Syncing {
+            self.seen.silences.record(micros(now - heard))?;
+        }
         let kind = wire::text_field(json, "type")?;
         match (kind, state) {
             (b"welcome", State::Greeting) if self.stage == stage::GATHER => {
