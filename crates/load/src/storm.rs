@@ -164,7 +164,6 @@ impl Storm {
             "time until all are in sync, s": storm.all.then_some(seconds),
             "until the session stood, ms": process::quantiles(&seen.welcomed),
             "until the sync was answered, ms": process::quantiles(&seen.answered),
-            "nothing heard while waiting for the answer, ms": process::quantiles(&seen.silences),
             "until in sync, ms": process::quantiles(&seen.in_sync),
             "devices that pulled another number of events than they missed": seen.wrong,
             "events pulled": seen.events,
@@ -183,18 +182,18 @@ impl Storm {
             "processors used by the server": cpu.0 / seconds,
             "processors used by the generator": cpu.1 / seconds,
             "processor time of the server per session, ms": cpu.0 * 1_000.0 / self.sessions as f64,
-            "what it needed": json!({
-                "threads of the generator, each with its own descriptor table": thread_count,
-                "descriptors of a table (RLIMIT_NOFILE), for the generator": (self.sessions * DESCRIPTORS).div_ceil(thread_count as u64) + 500,
-                "open files of the system (fs.file-max)": 2 * DESCRIPTORS * self.sessions,
-                "loopback addresses to connect from": thread_count,
-                "data folder, MiB": folder_bytes(server.folder.path())? as f64 / MIB,
-            }),
         });
-        match figures {
-            Value::Object(figures) => Ok(figures),
-            _ => Ok(Map::new()),
-        }
+        let needed = json!({
+            "threads of the generator, each with its own descriptor table": thread_count,
+            "descriptors of a table (RLIMIT_NOFILE), for the generator": (self.sessions * DESCRIPTORS).div_ceil(thread_count as u64) + 500,
+            "open files of the system (fs.file-max)": 2 * DESCRIPTORS * self.sessions,
+            "loopback addresses to connect from": thread_count,
+            "data folder, MiB": folder_bytes(server.folder.path())? as f64 / MIB,
+        });
+        let Value::Object(mut figures) = figures else { return Ok(Map::new()) };
+        figures.insert("nothing heard while waiting for the answer, ms".to_owned(), process::quantiles(&seen.silences));
+        figures.insert("what it needed".to_owned(), needed);
+        Ok(figures)
     }
 
     /// Cuts all devices, writes what they miss, and lets them come back.
