@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use banter_server::auth::tokens::AccessTokens;
 use banter_server::clock;
 use banter_server::conversations::sync_point::SyncPoint;
@@ -85,7 +85,8 @@ pub struct Storm {
     /// How many storms, one after the other: the figures are those of the last. Before the first, the server's caches are empty.
     #[arg(long, default_value_t = 1)]
     rounds: u64,
-    /// A folder that keeps what there is before the storm: made there by the first run, and only copied by those after it.
+    /// A folder that keeps what there is before the storm: made there by the first run, and only copied by those after it. How its tables
+    /// are laid out stays as that run's build had it.
     #[arg(long)]
     world: Option<PathBuf>,
 }
@@ -139,6 +140,9 @@ impl Storm {
         for number in 1..self.rounds {
             ensure!(round.storm.all, "only {} of {} sessions are in sync", round.storm.done, self.sessions);
             tokio::time::sleep(UP_FOR).await;
+            // What a device would be told now: nothing was written since.
+            let point = SyncPoint::decode(&shared.next_point.lock()).context("a sync point that is none")?;
+            *shared.next_point.lock() = SyncPoint { at: clock::now(), ..point }.encode();
             shared.written.store(number * changes.messages, Ordering::Release);
             round = self.round(common, &mut server, &shared, &mut threads, changes).await?;
         }
@@ -208,10 +212,10 @@ impl Storm {
         let steady = process::resident(server.pid())?.0;
         let point = std::mem::take(&mut *shared.next_point.lock());
         *shared.point.lock() = point;
-        shared.done.store(0, Ordering::Release);
         if self.kill {
             server.kill_and_start(common, Some(self.sessions))?;
         }
+        shared.done.store(0, Ordering::Release);
         shared.stage.store(stage::CUT, Ordering::Release);
         ensure!(self.wait(shared, threads, GATHERING).await?.all, "the sessions are not cut");
         let restart = server.start_time;

@@ -116,7 +116,7 @@ impl Engine {
             self.take_summary(now, summary, start);
         }
         if more.is_some() {
-            self.syncing.look_again = now + ANSWER_MS;
+            (self.syncing.look_again, self.syncing.refused) = (now + ANSWER_MS, false);
             self.timers.insert((self.syncing.look_again, Timer::Sync));
             let since = self.syncing.since.clone();
             self.effect(Effect::Send(ClientFrame::Sync(SyncQuestion { since, more })));

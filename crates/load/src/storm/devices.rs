@@ -229,7 +229,8 @@ impl Devices {
         self.seen.retries.count(reason);
         let device = &mut self.devices[index];
         if device.state == State::Ready {
-            self.shared.done.fetch_sub(1, Ordering::AcqRel);
+            // When the server is killed they are lost before they are cut, while nothing is counted.
+            let _ = self.shared.done.fetch_update(Ordering::AcqRel, Ordering::Acquire, |done| Some(done.saturating_sub(1)));
             // While the devices gather, one that does not stand keeps its place among those on their way.
             self.opening += usize::from(self.stage == stage::GATHER);
         }

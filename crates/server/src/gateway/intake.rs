@@ -186,12 +186,24 @@ impl Gateway {
         loop {
             match tokio::time::timeout(STILL_THERE, work.as_mut()).await {
                 Ok(done) => return done,
-                Err(_) => {
-                    session.hear(self.seconds());
-                    self.give(session, &ServerFrame::Working {});
-                }
+                Err(_) => self.tell_of_work(session),
             }
         }
+    }
+
+    /// Another frame of the session is done, and more of them wait: if nothing was said for long, the device is told. Many short ones that
+    /// have no answer would be silence otherwise.
+    pub(super) fn go_on(&self, session: &Session) {
+        if self.seconds().saturating_sub(session.told()) >= STILL_THERE.as_secs() as u32 {
+            self.tell_of_work(session);
+        }
+    }
+
+    fn tell_of_work(&self, session: &Session) {
+        let now = self.seconds();
+        session.hear(now);
+        session.tell(now);
+        self.give(session, &ServerFrame::Working {});
     }
 
     // Commands.

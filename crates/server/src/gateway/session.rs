@@ -46,6 +46,7 @@ pub struct Session {
     /// How fast it sends frames.
     pub frame_rate: Gcra,
     heard: AtomicU32,
+    told: AtomicU32,
     blocked: AtomicU32,
     unanswered: AtomicU32,
     waker: AtomicWaker,
@@ -120,6 +121,7 @@ impl Session {
             transport,
             frame_rate: Gcra::default(),
             heard: AtomicU32::new(now),
+            told: AtomicU32::new(now),
             blocked: AtomicU32::new(0),
             unanswered: AtomicU32::new(0),
             waker: AtomicWaker::new(),
@@ -260,6 +262,16 @@ impl Session {
     /// When something last came.
     pub fn heard(&self) -> u32 {
         self.heard.load(Ordering::Relaxed)
+    }
+
+    /// The device was told at `now` (seconds on the gateway's clock) that it is being worked for; or nothing of it was waiting then.
+    pub fn tell(&self, now: u32) {
+        self.told.store(now, Ordering::Relaxed);
+    }
+
+    /// Since when it may have heard nothing while frames of it wait.
+    pub fn told(&self) -> u32 {
+        self.told.load(Ordering::Relaxed)
     }
 
     /// The device takes nothing since `now` (seconds on the gateway's clock), or takes again (`None`).

@@ -94,6 +94,9 @@ impl SocketTask {
                 && waiting.as_mut().poll(context).is_ready()
             {
                 self.waiting = None;
+                if self.rest_is_ready {
+                    self.gateway.go_on(&self.session);
+                }
             }
             let mut progress = false;
             if self.may_take() && self.rest_is_ready {
@@ -137,8 +140,10 @@ impl SocketTask {
                 _ => return Err(Finish::Gone),
             };
             self.gateway.node.metrics.socket_reads.inc();
-            self.session.hear(self.gateway.seconds());
+            let now = self.gateway.seconds();
+            self.session.hear(now);
             if self.rest.is_empty() {
+                self.session.tell(now);
                 let taken = self.take(bytes)?;
                 self.rest.extend_from_slice(&bytes[taken..]);
             } else {

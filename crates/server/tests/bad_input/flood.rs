@@ -51,6 +51,19 @@ async fn who_waits_long_is_told_that_somebody_is_there() {
     assert!(signs > 0, "the second answer waited for long, and nothing was said meanwhile");
 }
 
+/// None of them waits long, and none has an answer; together they are a silence in which the device would take the server for dead.
+#[tokio::test]
+async fn many_frames_without_an_answer_are_not_silence() {
+    let frame_rate = FrameRate { per_second: 5, burst: 1 };
+    let scene = Scene::set_with(Settings { frame_rate, ..Settings::default() }).await;
+    let mut socket = Socket::open(&scene.world, &scene.ada).await;
+    let typing = json!({"type": "typing", "conversation": scene.talk}).to_string();
+    let mut flood: Vec<u8> = (0..30).flat_map(|_| frame(TEXT, typing.as_bytes())).collect();
+    flood.extend(frame(TEXT, br#"{"type":"ping"}"#));
+    socket.send_raw(&flood).await;
+    socket.expect("working").await;
+}
+
 /// Each is in memory while it waits, and its client may have hung up: more are not even read.
 #[tokio::test]
 async fn few_posts_of_a_session_wait_for_each_other() {

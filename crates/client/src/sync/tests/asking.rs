@@ -61,9 +61,15 @@ pub fn an_answer_that_is_worked_on_is_not_asked_for_again() {
     device.handle(57_000, Input::Frame(ServerFrame::Working {}));
     device.handle(61_000, Input::Tick);
     assert_eq!(asked(&device), 3);
-    device.handle(62_000, Input::Frame(ServerFrame::Working {}));
-    device.handle(63_000, Input::Frame(ServerFrame::Sync { conversations: vec![], point: "p2".into(), more: None }));
+    // An error of another frame, and then the first part after all: the second is waited for as the first was.
+    device.handle(61_500, error("storage_unavailable", None, Some(5)));
+    device.handle(62_000, Input::Frame(ServerFrame::Sync { conversations: vec![], point: "p2".into(), more: Some("m".into()) }));
+    assert_eq!(asked(&device), 4);
+    device.handle(80_000, Input::Frame(ServerFrame::Working {}));
+    device.handle(100_000, Input::Tick);
+    assert_eq!(asked(&device), 4);
+    device.handle(101_000, Input::Frame(ServerFrame::Sync { conversations: vec![], point: "p2".into(), more: None }));
     assert!(device.engine.is_synced());
     device.handle(200_000, Input::Tick);
-    assert_eq!(asked(&device), 3);
+    assert_eq!(asked(&device), 4);
 }

@@ -90,7 +90,7 @@ export function takeSync(
   const first = syncing.point === null;
   for (const summary of conversations) takeSummary(engine, now, summary, first && !engine.fromTheStart ? "head" : "first");
   if (more !== undefined) {
-    syncing.lookAgain = now + ANSWER_MS;
+    [syncing.lookAgain, syncing.refused] = [now + ANSWER_MS, false];
     engine.setTimer(syncing.lookAgain, "sync");
     engine.send(question(syncing.since, more));
     return;
