@@ -210,8 +210,7 @@ impl Storm {
         changes: Changes,
     ) -> Result<Round> {
         let steady = process::resident(server.pid())?.0;
-        let point = std::mem::take(&mut *shared.next_point.lock());
-        *shared.point.lock() = point;
+        *shared.point.lock() = std::mem::take(&mut *shared.next_point.lock());
         if self.kill {
             server.kill_and_start(common, Some(self.sessions))?;
         }
@@ -226,14 +225,14 @@ impl Storm {
 
         shared.done.store(0, Ordering::Release);
         let peak = Peak::begin(server.pid());
-        let mut tcp = process::tcp_counters()?;
-        let mut cpu = (process::cpu_seconds(server.pid())?, process::cpu_seconds(std::process::id())?);
+        let tcp_before = process::tcp_counters()?;
+        let cpu_before = (process::cpu_seconds(server.pid())?, process::cpu_seconds(std::process::id())?);
         *shared.returned.lock() = Some(Instant::now());
         shared.stage.store(stage::RETURN, Ordering::Release);
         let storm = self.wait(shared, threads, Duration::from_secs(self.patience)).await?;
-        cpu = (process::cpu_seconds(server.pid())? - cpu.0, process::cpu_seconds(std::process::id())? - cpu.1);
+        let cpu = (process::cpu_seconds(server.pid())? - cpu_before.0, process::cpu_seconds(std::process::id())? - cpu_before.1);
         let peak = peak.end();
-        let tcp_before = std::mem::replace(&mut tcp, process::tcp_counters()?);
+        let mut tcp = process::tcp_counters()?;
         tcp.iter_mut().for_each(|(name, count)| *count -= tcp_before.get(name).copied().unwrap_or(0));
         tokio::time::sleep(Duration::from_secs(self.settle)).await;
         let after = process::resident(server.pid())?.0;
